@@ -241,6 +241,25 @@ func TestReparse(t *testing.T) {
 	}
 }
 
+// What an alias stands for is said by another entry: the text of its own does not say all.
+func TestReparse_alias(t *testing.T) {
+	load := func(of *config.Config, path string) *config.Config {
+		c, err := of.Reparse(probes.Kinds(), config.File{Name: "shop.yaml", Data: []byte("system: shop\nprobes:\n" +
+			"  - {name: a, type: http, url: &u 'http://192.0.2.1/" + path + "', labels: {as: a}}\n  - {name: b, type: http, url: *u, labels: {as: b}}\n")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	first := load(&config.Config{}, "one")
+	second := load(first, "two")
+	for i, j := range second.Jobs {
+		if said := fmt.Sprint(second.Settings(j.Key())); j.Probe == first.Jobs[i].Probe || !strings.Contains(said, "/two") {
+			t.Errorf("%s asks for %s", j.Name, said)
+		}
+	}
+}
+
 // Of a thousand probes of which one changed, one is made, in one file and in many.
 func TestReparse_oneOfMany(t *testing.T) {
 	for _, perFile := range []int{1000, 37} {

@@ -114,7 +114,7 @@ func TestParseLong(t *testing.T) {
 
 // What is known is not parsed, as long as nothing else of its piece has to be, and its values count all the same.
 func TestLong_known(t *testing.T) {
-	const head, a, b, long = "probes:\n", "  - a: 1\n", "  - b: 2 # two\n\n", "  - c: |\n      - x\n"
+	const head, a, b, long, alias = "probes:\n", "  - a: 1\n", "  - b: 2 # two\n\n", "  - c: |\n      - x\n", "  - e: *x\n"
 	for _, c := range []struct {
 		name, data string
 		parsed     string // by item: p if there is a tree, k if it is known
@@ -122,6 +122,8 @@ func TestLong_known(t *testing.T) {
 		{"all", head + a + b + long + a, "kkkk"},
 		{"a new one", head + a + b + "  - d: 4\n" + long, "kkpp"},
 		{"an alias", head + a + b + "  - d: &x 4\n    e: *x\n" + b, "kkpp"},
+		{"an alias of another", head + "  - d: &x 4\n" + alias, "pp"},
+		{"an alias of none", head + a + alias, ""},
 		{"another key after", head + a + b + long + "z: 1\n", "kkk"},
 		{"another indentation", "probes:\n- a: 1\n- b: 2\n", "pp"},
 		{"in quotes", head + a + b + "  - d: \"\n" + a + b + "    \"\n", ""},
@@ -132,7 +134,7 @@ func TestLong_known(t *testing.T) {
 			l := ParseLong([]byte(c.data), 1<<20, "probes", 2)
 			known := func(text []byte) int {
 				switch string(text) {
-				case a, b, long:
+				case a, b, long, alias:
 					return 3
 				}
 				return 0
