@@ -119,6 +119,8 @@ func onList(change func(list object)) *effect {
 }
 
 // onPods changes every pod.
+//
+//go:noinline
 func onPods(change func(i int, p object)) *effect {
 	return onList(func(list object) {
 		for i, p := range list["items"].([]any) {
@@ -128,6 +130,8 @@ func onPods(change func(i int, p object)) *effect {
 }
 
 // onPod changes the second pod.
+//
+//go:noinline
 func onPod(changes ...func(p object)) *effect {
 	return onPods(func(_ int, p object) {
 		if part(p, "metadata")["uid"] != "p-1" {
@@ -140,6 +144,8 @@ func onPod(changes ...func(p object)) *effect {
 }
 
 // unready makes a pod unready since some time.
+//
+//go:noinline
 func unready(since time.Duration) func(p object) {
 	return func(p object) {
 		c := part(p, "status", "conditions", 1)
@@ -148,6 +154,8 @@ func unready(since time.Duration) func(p object) {
 }
 
 // waits makes the container of a pod wait.
+//
+//go:noinline
 func waits(reason, message string) func(p object) {
 	return func(p object) {
 		unready(10 * time.Minute)(p)
