@@ -1,6 +1,7 @@
 package inbound
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"sync"
@@ -31,11 +32,14 @@ type inbox struct {
 func (b *inbox) Update(change func(*probe.InboxState)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	before := b.state.Document
 	change(&b.state)
 	close(b.changed)
 	b.changed = make(chan struct{})
-	b.changedNow()
-	b.of.signal()
+	if !bytes.Equal(before, b.state.Document) {
+		b.changedNow()
+		b.of.signal()
+	}
 }
 
 func (b *inbox) Wait(ctx context.Context, done func(*probe.InboxState) bool) error {

@@ -219,6 +219,37 @@ func TestReceivers_reload(t *testing.T) {
 	}, &receiving{})
 }
 
+// What changes no document is not written: a run that looks at its inbox costs no disk, and the requests that come meanwhile do not
+// wait for one.
+func TestInbox_unchanged(t *testing.T) {
+	d := &disk{}
+	inWorld(t, Options{Save: d.save}, func(w *world) {
+		in, err := w.job(0).Inbox()
+		if err != nil {
+			t.Fatal(err)
+		}
+		saves := func() (n int) {
+			synctest.Wait()
+			d.change(func() { n = d.saves })
+			return n
+		}
+		keep := func(text string) {
+			in.Update(func(s *probe.InboxState) { s.Document, s.Volatile = []byte(text), new(int) })
+		}
+		keep("one")
+		before := saves()
+		keep("one")
+		in.Update(func(*probe.InboxState) {})
+		if got := saves(); got != before {
+			t.Errorf("it was saved %d times more", got-before)
+		}
+		keep("two")
+		if got := saves(); got != before+1 {
+			t.Errorf("what changed was saved %d times", got-before)
+		}
+	}, &receiving{})
+}
+
 func TestInbox_wait(t *testing.T) {
 	inWorld(t, Options{}, func(w *world) {
 		in := w.inbox(0)
