@@ -10,6 +10,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
@@ -39,6 +40,8 @@ var (
 	ErrUnknownKey = errors.New("a signature by a key that is not in the key set")
 	ErrMismatch   = errors.New("a signature that does not verify")
 	ErrType       = errors.New("a signature of something else: its typ is another")
+	ErrUnusable   = errors.New("a signature by a key that is published in a form that verifies nothing")
+	ErrUnknown    = errors.New("a signature of an algorithm, or by a type of key, that is not known here")
 )
 
 // Names of the parts of a content.
@@ -276,19 +279,41 @@ func (f *Form) verifyJWS(header http.Header, body []byte, keys *Keys) (Signed, e
 		}
 	}
 	token, err := jwk.ReadSignature(compact, detached)
-	if err != nil {
+	switch {
+	case err == jwk.ErrAlgorithm && isUnknown(compact):
+		return Signed{}, ErrUnknown
+	case err != nil:
 		return Signed{}, ErrMalformed
 	}
 	key, err := keys.Set.Verify(token, jwk.Algorithms)
 	switch {
 	case errors.Is(err, jwk.ErrNoKey) || errors.Is(err, jwk.ErrNoKeyID):
 		return Signed{}, ErrUnknownKey
+	case err == jwk.ErrKey && !slices.ContainsFunc(keys.Set.Find(token.KeyID), func(k jwk.Key) bool { return k.Problem == "" }):
+		if slices.ContainsFunc(keys.Set.Find(token.KeyID), func(k jwk.Key) bool { return k.Problem == jwk.Unknown }) {
+			return Signed{}, ErrUnknown
+		}
+		return Signed{}, ErrUnusable
 	case err != nil || f.Header != "" && !bytes.Equal(token.Payload, body):
 		return Signed{}, ErrMismatch
 	case f.Type != "" && f.Type != token.Type:
 		return Signed{}, ErrType
 	}
 	return Signed{Payload: token.Payload, Key: key, Content: sha256.Sum256(token.Payload)}, nil
+}
+
+// isUnknown reports whether a JWS names an algorithm that others may know. "none" and those of a shared secret are known, and wrong.
+func isUnknown(compact string) bool {
+	head, _, _ := strings.Cut(compact, ".")
+	text, err := base64.RawURLEncoding.DecodeString(head)
+	var header struct {
+		Algorithm string `json:"alg"`
+	}
+	name := ""
+	if err == nil && json.Unmarshal(text, &header) == nil {
+		name = strings.ToUpper(header.Algorithm)
+	}
+	return name != "" && name != "NONE" && !strings.HasPrefix(name, "HS")
 }
 
 // Tampered returns the delivery with one byte changed, as a forger might: in its body and in each header that it is verified by. None

@@ -272,6 +272,56 @@ func TestVerify_jws(t *testing.T) {
 	}
 }
 
+// What is signed by a key that cannot be used is no forgery: it is the publisher's mistake, or a type that is not known here.
+func TestJWS_unusable(t *testing.T) {
+	p256, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	es := &signer{kid: "k", key: p256, alg: jose.ES256}
+	sound, err := json.Marshal(jose.JSONWebKey{Key: p256.Public(), KeyID: "k"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const body, known = "{}", `{"kty": "EC", "crv": "P-256", "kid": "k", "x": "AAAA", "y": "AAAA"}`
+	alg := func(name string) string {
+		return base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"`+name+`","kid":"k"}`)) + "..AAAA"
+	}
+	for _, c := range []struct {
+		name, key, signature string
+		want                 error
+	}{
+		{"a sound key", string(sound), es.sign(t, body, true), nil},
+		{"a broken one", known, es.sign(t, body, true), ErrUnusable},
+		{"one with a member of another type", `{"kty": "EC", "crv": 7, "kid": "k"}`, es.sign(t, body, true), ErrUnusable},
+		{"one that is for encryption", strings.Replace(string(sound), "{", `{"use":"enc",`, 1), es.sign(t, body, true), ErrUnusable},
+		{"a private one", `{"kty": "oct", "kid": "k", "k": "AAAA"}`, es.sign(t, body, true), ErrUnusable},
+		{"one of another type", `{"kty": "AKP", "alg": "ML-DSA-65", "kid": "k", "pub": "AAAA"}`, es.sign(t, body, true), ErrUnknown},
+		{"one of another curve", `{"kty": "EC", "crv": "secp256k1", "kid": "k", "x": "AAAA", "y": "AAAA"}`, es.sign(t, body, true), ErrUnknown},
+		{"a broken one and a sound one", known + "," + string(sound), es.sign(t, body, true), nil},
+		{"a sound one and a forger", string(sound), (&signer{kid: "k", key: mustKey(t), alg: jose.ES256}).sign(t, body, true), ErrMismatch},
+		{"one of another type beside it, and a forger", `{"kty": "AKP", "kid": "k"},` + string(sound), (&signer{kid: "k", key: mustKey(t), alg: jose.ES256}).sign(t, body, true), ErrMismatch},
+		{"an algorithm that is not known", string(sound), alg("ML-DSA-65"), ErrUnknown},
+		{"none", string(sound), alg("nOne"), ErrMalformed},
+		{"a shared secret", string(sound), alg("hs512"), ErrMalformed},
+		{"no algorithm", string(sound), alg(""), ErrMalformed},
+	} {
+		set, err := jwk.Parse(t.Context(), []byte(`{"keys": [`+c.key+`]}`))
+		if err != nil {
+			t.Fatalf("%s: %s", c.name, err)
+		}
+		form := Form{Scheme: Detached, Header: "S"}
+		if _, err := form.Verify(headers("S", c.signature), []byte(body), &Keys{Set: set}); !errors.Is(err, c.want) || (err == nil) != (c.want == nil) {
+			t.Errorf("%s: got %v, expected %v", c.name, err, c.want)
+		}
+	}
+}
+
+func mustKey(t *testing.T) *ecdsa.PrivateKey {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
 // A delivery with one byte changed verifies in no scheme. A verifier that looks at nothing is found so.
 func TestTampered(t *testing.T) {
 	p256, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -355,7 +405,7 @@ func FuzzVerify(f *testing.F) {
 			if err == nil && !real {
 				t.Errorf("%s verifies %q %q", form.Scheme, h, body)
 			}
-			if err != nil && (signed.ID != "" || signed.Payload != nil || !slices.Contains([]error{ErrMissing, ErrMalformed, ErrUnknownKey, ErrMismatch}, err)) {
+			if err != nil && (signed.ID != "" || signed.Payload != nil || !slices.Contains([]error{ErrMissing, ErrMalformed, ErrUnknownKey, ErrMismatch, ErrUnusable, ErrUnknown}, err)) {
 				t.Errorf("%s: got %+v and %v", form.Scheme, signed, err)
 			}
 			form.Tampered(h, []byte(body))

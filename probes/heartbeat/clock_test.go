@@ -2,6 +2,7 @@ package heartbeat
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -110,4 +111,43 @@ func TestHeartbeat_create(t *testing.T) {
 			w.wants("success=job_failed")
 		})
 	}
+}
+
+// A job that reports without the listener's password is late all the same, and the run says how often it tried since its last report.
+func TestHeartbeat_unauthorized(t *testing.T) {
+	inWorld(t, every(time.Hour), func(w *world) {
+		in, err := w.job.Inbox()
+		if err != nil {
+			t.Fatal(err)
+		}
+		since := time.Now()
+		w.job.Inbox = func() (probe.Inbox, error) { return refusing{in, &since}, nil }
+		said := func(reason string) {
+			t.Helper()
+			r := w.run()
+			want := "; 3 requests to this path had not the password of --inbound.config.file"
+			if c := r.Checks[0]; c.Verdict != probe.Fail || c.Reason.Word != reason || !strings.HasSuffix(c.Detail, "ago"+want) {
+				t.Errorf("got %s(%s): %s", c.Verdict, c.Reason, c.Detail)
+			}
+		}
+		wait(2 * time.Hour)
+		said("never_came")
+		w.post("")
+		since = time.Now()
+		wait(2 * time.Hour)
+		said("late")
+	})
+}
+
+// A refusing inbox had three requests without the password after a time.
+type refusing struct {
+	probe.Inbox
+	since *time.Time
+}
+
+func (in refusing) Unauthorized(from time.Time) int {
+	if !from.Equal(in.since.Round(0)) {
+		return 0
+	}
+	return 3
 }

@@ -29,9 +29,12 @@ func (p *Probe) judge(e *event, now time.Time) ruling {
 	switch {
 	case e.followed != "":
 		return rule(reasonRedirect, "expected no request to where the redirect leads, got %s", e.followed)
+	case e.doubted:
+		return rule(probe.ControlFailed, "a redirect was followed that had answered a replay: by the sender, or by another one who has seen the delivery")
 	case n == 0:
 		return rule(probe.ControlFailed, "no attempt came that could be answered; see delivered")
 	}
+	var previous time.Duration // pause
 	for i, a := range e.attempts {
 		if scripted := e.answer(i, p); i < len(e.Answers) && (a.given.Status != scripted.Status || a.given.Close != scripted.Close || a.given.Delay != scripted.Delay) {
 			return rule(probe.ControlFailed, "attempt %d came before the trigger had said its id, and was not answered by the script", i+1)
@@ -44,11 +47,14 @@ func (p *Probe) judge(e *event, now time.Time) ruling {
 		switch {
 		case i >= want:
 			return rule(reasonRetried, "expected no attempt after one that was %s, got attempt %d %s after the one before", e.said(i), i+1, round1(a.at.Sub(before.at)))
-		case i == 1 && pause < e.NotBefore.D()-min(time.Second, e.NotBefore.D()/10):
+		case i == 1 && pause < least(e.NotBefore):
 			return rule(reasonEarly, "expected attempt 2 no sooner than %s after one that was %s, got it after %s", e.NotBefore, e.said(i), round1(pause))
+		case i > 1 && pause < least(probe.Duration(e.Backoff*float64(previous))):
+			return rule(reasonBackoff, "expected a pause before attempt %d of at least %g times the one before, which was %s, got %s", i+1, e.Backoff, round1(previous), round1(pause))
 		case pause > within:
 			return rule(reasonLate, "expected attempt %d within %s after one that was %s, got it after %s", i+1, probe.Duration(within), e.said(i), round1(pause))
 		}
+		previous = pause
 	}
 	last := e.attempts[n-1]
 	end := last.at.Add(last.given.Delay)
@@ -70,6 +76,9 @@ func (p *Probe) judge(e *event, now time.Time) ruling {
 	}
 	return rule(probe.OK, "%s, as expected; the last was %s, and none came within %s", text.Plural(n, "attempt", "attempts"), e.said(n), quiet)
 }
+
+// least is what counts as a pause of a length: timers are early, and what was under way before is not known.
+func least(pause probe.Duration) time.Duration { return pause.D() - min(time.Second, pause.D()/10) }
 
 // said describes how the n-th attempt was answered. It is not worded like what a target answers.
 func (e *event) said(n int) string {

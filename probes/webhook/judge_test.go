@@ -61,6 +61,18 @@ case@it fail(retry_after_ignored): expected attempt 2 no sooner than 30s after o
 delivered pass(ok): 1 event, within 1s
 same_key pass(ok): the same in 1 retry
 case@it pass(ok): 2 attempts, as expected; the last was answered 200`},
+		{"each pause is longer", `{answers: [503, 503, 503, 200], within: 10m, backoff: 2}`, tries(s, 10*s, 20*s, 39*s), `
+delivered pass(ok): 1 event, within 1s
+same_key pass(ok): the same in 3 retries
+case@it pass(ok): 4 attempts, as expected; the last was answered 200`},
+		{"a pause is as long as the one before", `{answers: [503, 503, 503, 200], within: 10m, backoff: 2}`, tries(s, 10*s, 20*s, 20*s), `
+delivered pass(ok): 1 event, within 1s
+same_key pass(ok): the same in 3 retries
+case@it fail(no_backoff): expected a pause before attempt 4 of at least 2 times the one before, which was 20s, got 20s`},
+		{"pauses may be as long, but not shorter", `{answers: [503, 503, 200], within: 10m, backoff: 1}`, tries(s, 30*s, 28*s), `
+delivered pass(ok): 1 event, within 1s
+same_key pass(ok): the same in 2 retries
+case@it fail(no_backoff): expected a pause before attempt 3 of at least 1 times the one before, which was 30s, got 28s`},
 		{"400 is final", `{answers: [400]}`, tries(s), `
 delivered pass(ok): 1 event, within 1s
 case@it pass(ok): 1 attempt, as expected; the last was answered 400, and none came within 1h`},

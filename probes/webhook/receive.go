@@ -75,11 +75,13 @@ type round struct {
 type event struct {
 	namedCase
 	nonce     string // of the path that its redirects lead to
+	again     string // the same of those that answer a replay, which anybody may have sent
 	id        string
 	triggered time.Time
 	attempts  []attempt
 	refused   []refusal // deliveries with its id that do not count
 	followed  string    // how a redirect was followed; empty if none was
+	doubted   bool      // one was followed that answers a replay
 }
 
 // A refusal is a delivery that does not count: it does not verify, or not for this time.
@@ -269,7 +271,11 @@ func (p *Probe) receive(st *state, d probe.Delivery) (probe.Answer, string) {
 	if st.document.Owed++; a.given.Status/100 == 2 && a.given.Delay == 0 {
 		st.document.Owed = 0
 	}
-	st.seen = append(st.seen, content{sum, d.At, stamp, a.given})
+	replayed := a.given
+	if replayed.Location != "" {
+		replayed.Location = strings.TrimSuffix(replayed.Location, e.nonce) + e.again
+	}
+	st.seen = append(st.seen, content{sum, d.At, stamp, replayed})
 	old := max(0, len(st.seen)-maxReplays)
 	for _, c := range st.seen[:old] {
 		st.document.raise(c.stamp)
@@ -394,6 +400,10 @@ func (run *round) known(path string, d probe.Delivery) bool {
 			}
 			return true
 		}
+		if path == e.again {
+			e.doubted = true
+			return true
+		}
 	}
 	return false
 }
@@ -486,4 +496,6 @@ func newRound() *round {
 	return &round{nonces: map[string]bool{}, others: map[string][]attempt{}, refused: map[string][]refusal{}}
 }
 
-func newEvent(c namedCase) *event { return &event{namedCase: c, nonce: rand.Text()} }
+func newEvent(c namedCase) *event {
+	return &event{namedCase: c, nonce: rand.Text(), again: rand.Text()}
+}

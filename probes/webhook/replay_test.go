@@ -242,3 +242,40 @@ func TestDocument_size(t *testing.T) {
 		t.Errorf("got %d contents and %d keys", len(got.seen), len(got.document.Keys))
 	}
 }
+
+// Whoever sees a delivery that is answered with a redirect can send it again, and follow. That does not make the sender fail; and if the
+// sender follows, it does.
+func TestReplay_redirect(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begun := func() (*runner, string, string) {
+			x := begin(t, "    schedule: 1s\n    cases:\n      it: {answers: [302]}\n")
+			d := x.sender.signed("it", "key", time.Now())
+			path := func(a probe.Answer) string {
+				if a.Status != 302 || a.Location == "" {
+					t.Fatalf("answered %+v", a)
+				}
+				return a.Location[strings.LastIndexByte(a.Location, '/'):]
+			}
+			return x, path(x.Receive(x.in, d)), path(x.Receive(x.in, d))
+		}
+		for name, c := range map[string]struct {
+			sender, other bool
+			want          string
+		}{
+			"nobody":     {false, false, "case@it pass(ok)"},
+			"the sender": {true, false, "case@it fail(redirect_followed)"},
+			"another":    {false, true, "case@it inconclusive(control_failed): a redirect was followed that had answered a replay"},
+			"both":       {true, true, "case@it fail(redirect_followed)"},
+		} {
+			x, mine, theirs := begun()
+			for path, follows := range map[string]bool{mine: c.sender, theirs: c.other} {
+				if follows {
+					x.Receive(x.in, probe.Delivery{At: time.Now(), Method: "GET", Path: path})
+				}
+			}
+			if got := lines(x.judged(t), checkCase); !strings.HasPrefix(got, c.want) {
+				t.Errorf("%s follows: got %s, expected %s", name, got, c.want)
+			}
+		}
+	})
+}

@@ -140,3 +140,16 @@ func TestJudgeEnabled_stopped(t *testing.T) {
 	}
 	w.wantLast("evt-3", 200)
 }
+
+// What is tried again after a run was stopped is answered 200, also if its cases had been judged.
+func TestJudgeEnabled_stoppedLate(t *testing.T) {
+	x := begin(t, "    within: 1s\n    schedule: 1h\n    cases:\n      it: {answers: [503, 503, 503]}\n")
+	x.sender.deliver("it", "key")
+	x.runState.events, x.rules = x.events, []ruling{{}}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	x.judgeEnabled(ctx)
+	if got := x.Receive(x.in, x.sender.signed("it", "key", time.Now().Add(2*time.Second))); got.Status != 200 {
+		t.Errorf("the next attempt is answered %d", got.Status)
+	}
+}

@@ -82,6 +82,7 @@ type Case struct {
 	Attempts  int             `yaml:"attempts" doc:"how many attempts there must be; default: as many as answers"`
 	Within    probe.Duration  `yaml:"within" doc:"how long the next attempt may take after an answer; default: the longer of within and schedule of the probe"`
 	NotBefore probe.Duration  `yaml:"not_before" doc:"how long the sender waits before the second attempt; default: retry_after of the first answer"`
+	Backoff   float64         `yaml:"backoff" doc:"how many times as long each pause is as the one before, at least: 2 if they double"`
 	Quiet     *probe.Duration `yaml:"quiet" doc:"how long no further attempt may come after the last one; default: schedule, and none after a 2xx"`
 	Dead      *bool           `yaml:"dead" doc:"whether the event must be among the dead letters in the end, or must not be"`
 }
@@ -117,6 +118,8 @@ var (
 		Action: "Compare the sender's retry classes and its schedule with its documentation: a receiver that restarts loses events."}
 	reasonEarly = probe.Reason{Word: "retry_after_ignored", Verdict: probe.Fail, Text: "tried again before the time that was asked for",
 		Action: "Have the sender wait for as long as Retry-After says, or write its own pause into the settings of the case."}
+	reasonBackoff = probe.Reason{Word: "no_backoff", Verdict: probe.Fail, Text: "tried again without a longer pause",
+		Action: "Have the sender wait longer before each further attempt: a receiver that is down is kept down by those who try again and again."}
 	reasonRedirect = probe.Reason{Word: "redirect_followed", Verdict: probe.Fail, Text: "followed a redirect",
 		Action: "Have the sender follow no redirect: most clients turn the POST into a GET without a body, and the event is lost while it counts as delivered."}
 	reasonKey = probe.Reason{Word: "key_changed", Verdict: probe.Fail, Text: "no idempotency key, or another in a retry",
@@ -127,6 +130,10 @@ var (
 		Action: "Compare a delivery with the scheme that receivers are told: another form, another header or a timestamp that is no number."}
 	reasonUnknownKey = probe.Reason{Word: "unknown_kid", Verdict: probe.Fail, Text: "signed with a key that is not published",
 		Action: "Publish the key with which the sender signs, or switch back to the one before: receivers reject every event."}
+	reasonUnusable = probe.Reason{Word: "unusable_key", Verdict: probe.Fail, Text: "signed with a key that is published in a form that nobody can use",
+		Action: "Look at the key in the sender's key set: a member is missing or wrong, it is weak, or it says that it is for something else."}
+	reasonUnsupported = probe.Reason{Word: "unsupported", Verdict: probe.Inconclusive, Text: "signed in a way that the prober does not know",
+		Action: "Nothing is known to be wrong: the prober cannot verify this algorithm or type of key, as many receivers cannot. Have it sign by RFC 7518 or Ed25519."}
 	reasonTyp = probe.Reason{Word: "other_typ", Verdict: probe.Fail, Text: "signed as something else",
 		Action: "Compare the typ of the signature with signature.typ: receivers that look at it take the event for another token."}
 	reasonTimestamp = probe.Reason{Word: "old_timestamp", Verdict: probe.Fail, Text: "signed for another time",
@@ -152,6 +159,8 @@ var causes = []struct {
 	{signature.ErrUnknownKey, "unknown_kid", reasonUnknownKey},
 	{signature.ErrMismatch, "bad_signature", issuance.BadSignature},
 	{signature.ErrType, "other_typ", reasonTyp},
+	{signature.ErrUnusable, "unusable_key", reasonUnusable},
+	{signature.ErrUnknown, "unsupported", reasonUnsupported},
 }
 
 // Results of a delivery, for the series. Those of causes come in between.
@@ -172,7 +181,7 @@ func results() []string {
 }
 
 // outcomes of a case, for the series.
-var outcomes = []string{"as_specified", "inconclusive", reasonLost.Word, reasonLate.Word, reasonRetried.Word, reasonDropped.Word, reasonEarly.Word, reasonRedirect.Word}
+var outcomes = []string{"as_specified", "inconclusive", reasonLost.Word, reasonLate.Word, reasonRetried.Word, reasonDropped.Word, reasonEarly.Word, reasonBackoff.Word, reasonRedirect.Word}
 
 // Measures of the webhook kind.
 var (
@@ -197,8 +206,8 @@ func Kind() probe.Kind {
 		Summary:  "webhooks as a receiver gets them: delivery, signature, retries by answer, dead letters, rotation of keys",
 		Measures: []*probe.Measure{deliverySeconds, attemptsGauge, caseGauge, lastDelivery, unverifiedRatio, deliveriesTotal},
 		Reasons: []probe.Reason{
-			reasonLost, reasonLate, reasonRetried, reasonDropped, reasonEarly, reasonRedirect, reasonKey, reasonUnsigned, reasonMalformed, reasonUnknownKey,
-			issuance.BadSignature, reasonTyp, reasonTimestamp, reasonNotDead, reasonNotSettled, reasonDisabled, reasonWindow,
+			reasonLost, reasonLate, reasonRetried, reasonDropped, reasonEarly, reasonBackoff, reasonRedirect, reasonKey, reasonUnsigned, reasonMalformed, reasonUnknownKey,
+			issuance.BadSignature, reasonUnusable, reasonUnsupported, reasonTyp, reasonTimestamp, reasonNotDead, reasonNotSettled, reasonDisabled, reasonWindow,
 			issuance.PublishedTooLate, issuance.GraceTooShort, issuance.RevokedKeyPublished,
 		},
 		Traits: probe.Traits{WritesToTarget: true},
