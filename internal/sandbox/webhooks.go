@@ -22,6 +22,7 @@ const (
 	testApp     = "17"
 	webhookKeys = "GET /webhooks/17/jwks.json"
 	webhookKid  = "hook-k2"
+	revokedHook = "hook-k0" // a kid that is revoked
 )
 
 const (
@@ -29,6 +30,7 @@ const (
 	maxAttempts    = 5
 	maxDeadLetters = 100
 	attemptTimeout = 5 * time.Second
+	patience       = time.Second // of one that has little
 )
 
 // A webhookSender is how the dispatcher of webhooks behaves. Faults change it.
@@ -36,6 +38,7 @@ type webhookSender struct {
 	stopped, unsigned, badSignature, unpublished, newKeys, stale  bool
 	dropsErrors, dropsTimeouts, retriesRefused, conflictIsFailure bool
 	follows, ignoresRetryAfter, forgets, forges                   bool
+	late, hasty, impatient, twoHosts                              bool
 
 	failed *atomic.Bool // set once an event is a dead letter, after which the endpoint is disabled; nil: it never is
 }
@@ -70,6 +73,7 @@ type dispatcher struct {
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 	waiting atomic.Int32                                          // events that are neither delivered nor dead
+	signed  atomic.Bool                                           // with the key that is published late
 	after   func(id string, pause time.Duration) <-chan time.Time // when an event is sent again
 
 	mu   sync.Mutex
@@ -110,7 +114,11 @@ func (d *dispatcher) close() {
 func (d *dispatcher) serve(h *host, admin string) {
 	h.handle(webhookKeys, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
-		writeJSON(w, http.StatusOK, object{"keys": []jose.JSONWebKey{d.keys[0].Public(), d.keys[1].Public()}})
+		all := []jose.JSONWebKey{d.keys[0].Public(), d.keys[1].Public()}
+		if d.sandbox.alteredWebhooks().late && d.signed.Load() {
+			all = append(all, d.keys[2].Public())
+		}
+		writeJSON(w, http.StatusOK, object{"keys": all})
 	})
 	h.handle("POST /api/v1/test_events", func(w http.ResponseWriter, r *http.Request) {
 		if bearer(r) != admin {
@@ -168,11 +176,17 @@ func (d *dispatcher) attempt(id, key string, first bool, s webhookSender) (settl
 	if s.forges && first {
 		d.forge(body, signature)
 	}
+	if s.twoHosts {
+		d.post(body, "")
+	}
 	status, header := d.post(body, signature)
 	if s.forges && first {
 		d.post(body, signature) // the same once more
 	}
 	later := retryPause
+	if s.hasty {
+		later = time.Millisecond
+	}
 	if seconds, err := strconv.Atoi(header.Get("Retry-After")); err == nil && !s.ignoresRetryAfter {
 		later = max(later, time.Duration(seconds)*time.Second)
 	}
@@ -201,8 +215,9 @@ func (d *dispatcher) sign(body []byte, s webhookSender) string {
 		return ""
 	}
 	key := d.keys[0]
-	if s.unpublished {
+	if s.unpublished || s.late {
 		key = d.keys[2]
+		d.signed.Store(s.late)
 	}
 	if s.badSignature {
 		key.Key = d.keys[2].Key
@@ -221,7 +236,13 @@ func (d *dispatcher) sign(body []byte, s webhookSender) string {
 
 // post sends a body and returns the status of the response; 0 if there is none.
 func (d *dispatcher) post(body []byte, signature string) (int, http.Header) {
-	req, err := http.NewRequestWithContext(d.ctx, http.MethodPost, d.to, bytes.NewReader(body))
+	ctx := d.ctx
+	if d.sandbox.alteredWebhooks().impatient {
+		limited, done := context.WithTimeout(ctx, patience)
+		defer done()
+		ctx = limited
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.to, bytes.NewReader(body))
 	if err != nil {
 		return 0, nil
 	}

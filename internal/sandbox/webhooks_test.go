@@ -33,7 +33,7 @@ type hookReceiver struct {
 }
 
 // receive notes an attempt: M for another method or path, ? for no signature of the key set, K for another key, S for a time
-// that is not now, W for a pause that Retry-After asks for.
+// that is not now, W for a pause that Retry-After asks for, H for one that is hardly any.
 func (h *hookReceiver) receive(set []jose.JSONWebKey) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -63,8 +63,11 @@ func (h *hookReceiver) receive(set []jose.JSONWebKey) http.HandlerFunc {
 		if time.Since(event.SentAt) > time.Minute {
 			note += "S"
 		}
-		if h.pauses[event.EventID] >= time.Second {
+		switch pause := h.pauses[event.EventID]; {
+		case pause >= time.Second:
 			note += "W"
+		case pause > 0 && pause < retryPause:
+			note += "H"
 		}
 		h.keys[event.EventID] = event.Key
 		status, n := http.StatusOK, len(h.got[event.EventID])
@@ -127,6 +130,9 @@ func TestWebhookFaults(t *testing.T) {
 		"webhook-unsigned":            {"200?", "503? 200?", "408? 200?", "429? 200?W", "400? dead", "500? 409?", "302? dead"},
 		"webhook-bad-signature":       {"200?", "503? 200?", "408? 200?", "429? 200?W", "400? dead", "500? 409?", "302? dead"},
 		"webhook-kid-unpublished":     {"200?", "503? 200?", "408? 200?", "429? 200?W", "400? dead", "500? 409?", "302? dead"},
+		"webhook-no-pause":            {plain, retried + "H", timeout + "H", limited, refused, settled + "H", moved},
+		"webhook-kid-late":            {"200?", "503? 200?", "408? 200?", "429? 200?W", "400? dead", "500? 409?", "302? dead"},
+		"webhook-second-host":         {"200? 200", "503? 200", "408? 200", "429? 200", "400? 200", "500? 409", "302? 200"}, // both are counted
 		"webhook-old-timestamp":       {"200S", "503S 200S", "408S 200S", "429S 200SW", "400S dead", "500S 409S", "302S dead"},
 	} {
 		t.Run(fault, func(t *testing.T) {
