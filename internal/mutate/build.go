@@ -145,7 +145,7 @@ func (r *runner) build(ctx context.Context, mutants map[int]mutant) error {
 		if err != nil {
 			return err
 		}
-		out, err := exec.CommandContext(ctx, "go", "build", "-gcflags=-e", "-overlay", overlay, "./"+r.dir).CombinedOutput()
+		out, err := exec.CommandContext(ctx, "go", "build", "-o", os.DevNull, "-gcflags=-e", "-overlay", overlay, "./"+r.dir).CombinedOutput()
 		if err == nil {
 			return r.compile(ctx, ".test", "-overlay", overlay)
 		}
