@@ -74,18 +74,18 @@ type meter struct {
 
 	mu     sync.Mutex
 	events []event
-	older  map[event]float64 // by the event without its time
+	times  map[event][]time.Time // of the events, by the event without its time
+	older  map[event]float64     // likewise, how many are not remembered with their time
 }
 
 // An event is a real call. Its bucket is that of a histogram.
 type event struct {
 	family, value string
 	bucket        int
-	at            time.Time
 }
 
 func newMeter(families []family) *meter {
-	return &meter{families: families, since: time.Now().Add(-history).Truncate(time.Second), older: map[event]float64{}}
+	return &meter{families: families, since: time.Now().Add(-history).Truncate(time.Second), times: map[event][]time.Time{}, older: map[event]float64{}}
 }
 
 // count counts a call. The duration is for histograms.
@@ -94,11 +94,13 @@ func (m *meter) count(name, value string, took time.Duration) {
 	bucket, _ := slices.BinarySearch(m.families[i].edges, took.Seconds())
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.events = append(m.events, event{name, value, bucket, time.Now()})
+	what := event{name, value, bucket}
+	m.events = append(m.events, what)
+	m.times[what] = append(m.times[what], time.Now())
 	if len(m.events) > maxEvents {
 		old := m.events[0]
-		old.at = time.Time{}
 		m.older[old]++
+		m.times[old] = m.times[old][1:]
 		m.events = m.events[1:]
 	}
 }
@@ -107,13 +109,12 @@ func (m *meter) count(name, value string, took time.Duration) {
 func (m *meter) real(what event, until time.Time) float64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	n := m.older[what]
-	for _, e := range m.events {
-		if e.family == what.family && e.value == what.value && e.bucket == what.bucket && !e.at.After(until) {
-			n++
-		}
+	times := m.times[what]
+	n := len(times)
+	for n > 0 && times[n-1].After(until) { // most questions are about now
+		n--
 	}
-	return n
+	return m.older[what] + float64(n)
 }
 
 // A series is one that a host exposes, with its value at any time since the customers began to call.
