@@ -2,27 +2,25 @@ package probes_test
 
 import (
 	"errors"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"prober/config"
-	"prober/internal/probe"
+	"prober/internal/testenv"
 	"prober/probes"
 )
 
 // TestSettings_refusedAtTheirLines loads <kind>/testdata/settings.yaml, in which every rule of a kind is broken. Each
-// mistake must be reported at the line that says "# ERROR" and its message, and no other, and no rule is left that none of the files
-// broke.
+// mistake must be reported at the line that says "# ERROR" and its message, and no other.
 func TestSettings_refusedAtTheirLines(t *testing.T) {
-	rulesBroken.Clear()
 	for kind := range probes.Kinds() {
 		t.Run(kind, func(t *testing.T) {
 			data, err := os.ReadFile(filepath.Join(kind, "testdata", "settings.yaml"))
@@ -62,31 +60,22 @@ func TestSettings_refusedAtTheirLines(t *testing.T) {
 			}
 		})
 	}
-	t.Run("every rule is broken", everyRuleIsBroken)
 }
 
-// A place is a line of a file of the module.
-type place struct {
-	file string // its path below the module
-	line int
-}
-
-// rulesBroken has the places that called probe.Settingf since it was cleared.
-var rulesBroken sync.Map
-
-func TestMain(m *testing.M) {
-	_, here, _, _ := runtime.Caller(0)
-	module := strings.TrimSuffix(here, "probes/settings_test.go")
-	probe.OnSettingf = func() {
-		_, file, line, _ := runtime.Caller(2)
-		rulesBroken.Store(place{strings.TrimPrefix(file, module), line}, true)
+// TestSettings_everyRuleIsBroken runs the test above with coverage, and finds the rules of the kinds and of what they
+// share that it did not reach: calls of probe.Settingf. A rule that is written otherwise is refused.
+func TestSettings_everyRuleIsBroken(t *testing.T) {
+	testenv.WithoutRace(t)
+	if testing.Short() {
+		t.Skip("compiles the kinds once more, with coverage")
 	}
-	os.Exit(m.Run())
-}
-
-// everyRuleIsBroken finds the rules of the kinds and of what they share that were not reached by the files that break all of them: calls
-// of probe.Settingf. A rule that is written otherwise is refused.
-func everyRuleIsBroken(t *testing.T) {
+	profile := filepath.Join(t.TempDir(), "profile")
+	cmd := exec.Command("go", "test", "-count=1", "-run=^TestSettings_refusedAtTheirLines$",
+		"-coverpkg=prober/probes/...,prober/internal/httpx,prober/internal/dial,prober/internal/postgres,prober/internal/resp", "-coverprofile="+profile, ".")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	blocks := readProfile(t, profile)
 	rules := 0
 	for _, pattern := range []string{"*/*.go", "internal/*/*.go", "../internal/httpx/*.go", "../internal/dial/*.go", "../internal/postgres/*.go", "../internal/resp/*.go"} {
 		files, err := filepath.Glob(pattern)
@@ -101,7 +90,7 @@ func everyRuleIsBroken(t *testing.T) {
 				rules++
 				if r.wrong != "" {
 					t.Errorf("%s: %s", r.at, r.wrong)
-				} else if _, broken := rulesBroken.Load(r.place()); !broken {
+				} else if !reached(blocks, r.at) {
 					t.Errorf("%s: no testdata/settings.yaml breaks this rule", r.at)
 				}
 			}
@@ -112,14 +101,55 @@ func everyRuleIsBroken(t *testing.T) {
 	}
 }
 
+// A block is a part of a file that runs as a whole.
+type block struct {
+	file                     string // path below the module
+	line, col, toLine, toCol int
+	count                    int
+}
+
+func readProfile(t *testing.T, path string) (blocks []block) {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(data)) {
+		name, rest, ok := strings.Cut(line, ":")
+		if !ok || name == "mode" {
+			continue
+		}
+		b := block{file: strings.TrimPrefix(name, "prober/")}
+		var statements int
+		if _, err := fmt.Sscanf(rest, "%d.%d,%d.%d %d %d", &b.line, &b.col, &b.toLine, &b.toCol, &statements, &b.count); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		blocks = append(blocks, b)
+	}
+	return blocks
+}
+
+// reached reports whether the smallest block that holds a position ran.
+func reached(blocks []block, at token.Position) bool {
+	file := strings.TrimPrefix(filepath.Join("probes", at.Filename), "../")
+	var smallest *block
+	for i, b := range blocks {
+		begins := b.line < at.Line || b.line == at.Line && b.col <= at.Column
+		ends := b.toLine > at.Line || b.toLine == at.Line && b.toCol >= at.Column
+		if b.file != file || !begins || !ends {
+			continue
+		}
+		if smallest == nil || b.line > smallest.line || b.line == smallest.line && b.col > smallest.col {
+			smallest = &blocks[i]
+		}
+	}
+	return smallest != nil && smallest.count > 0
+}
+
 // A rule is where a setting is refused.
 type rule struct {
 	at    token.Position
 	wrong string // why it is none
-}
-
-func (r rule) place() place {
-	return place{strings.TrimPrefix(filepath.Join("probes", r.at.Filename), "../"), r.at.Line}
 }
 
 // readRules lists the rules of a file, and what is written as none in a function that validates.

@@ -31,16 +31,10 @@ func (e SettingError) Error() string {
 	return e.Path + ": " + e.Text
 }
 
-// OnSettingf is called by each call of Settingf, unless it is nil. A test sets it to learn which rules were broken.
-var OnSettingf func()
-
 // Settingf returns a SettingError.
 //
 //go:noinline
 func Settingf(path, format string, args ...any) error {
-	if OnSettingf != nil {
-		OnSettingf()
-	}
 	return SettingError{Path: path, Text: fmt.Sprintf(format, args...)}
 }
 
