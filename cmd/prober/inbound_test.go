@@ -200,7 +200,7 @@ func TestInbound_unauthorized(t *testing.T) {
 	p.waitForMetric(t, `prober_inbound_requests_total{outcome="refused"} 0`)
 	p.waitForMetric(t, `probe_verdict{probe="queue",system="shop",type="heartbeat",verdict="fail"} 1`)
 	_, page, err := p.get("/probes/shop/queue")
-	if want := "; 3 requests to this path had not the password of --inbound.config.file"; err != nil || !strings.Contains(page, want) {
+	if want := "; 3 requests to this path did not have the password of --inbound.config.file"; err != nil || !strings.Contains(page, want) {
 		t.Errorf("expected %q, got %s, %v", want, page, err)
 	}
 	for range 30 {

@@ -65,7 +65,7 @@ func TestFaultMatrix(t *testing.T) {
 	if rest, status := matrixCells(t, sample, nil); rest != "" || status != exitPass {
 		t.Fatalf("without faults, not all pass:\n%s", rest)
 	}
-	const workers = 3 // each with a sample system of its own; most of the time is spent waiting
+	const workers = 6 // each with a sample system of its own; most of the time is spent waiting
 	var wg sync.WaitGroup
 	next := make(chan int, len(faults))
 	for i := range faults {

@@ -86,7 +86,7 @@ func Unauthorized(in Inbox, from time.Time) string {
 	if n == 0 {
 		return ""
 	}
-	return "; " + text.Plural(n, "request", "requests") + " to this path had not the password of --inbound.config.file"
+	return "; " + text.Plural(n, "request", "requests") + " to this path did not have the password of --inbound.config.file"
 }
 
 // An InboxGap is a time in which requests may have come in vain.

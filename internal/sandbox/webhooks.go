@@ -30,7 +30,7 @@ const (
 	maxAttempts    = 5
 	maxDeadLetters = 100
 	attemptTimeout = 5 * time.Second
-	patience       = time.Second // of one that has little
+	patience       = 400 * time.Millisecond // of one that has little
 )
 
 // A webhookSender is how the dispatcher of webhooks behaves. Faults change it.

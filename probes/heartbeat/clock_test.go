@@ -125,7 +125,7 @@ func TestHeartbeat_unauthorized(t *testing.T) {
 		said := func(reason string) {
 			t.Helper()
 			r := w.run()
-			want := "; 3 requests to this path had not the password of --inbound.config.file"
+			want := "; 3 requests to this path did not have the password of --inbound.config.file"
 			if c := r.Checks[0]; c.Verdict != probe.Fail || c.Reason.Word != reason || !strings.HasSuffix(c.Detail, "ago"+want) {
 				t.Errorf("got %s(%s): %s", c.Verdict, c.Reason, c.Detail)
 			}
