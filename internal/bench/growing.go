@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -79,7 +80,7 @@ func (b *bench) grownTo(ctx context.Context, of loading) (g grown, err error) {
 		return g, fmt.Errorf("%.0f %% of what was due was asked, and %.0f %% pass: that is not the load that was to be measured", g.asked, g.passing)
 	}
 
-	if err := addProbe(filepath.Join(b.dir, "config"), w); err != nil {
+	if err := renameProbe(filepath.Join(b.dir, "config")); err != nil {
 		return g, err
 	}
 	from, began := b.target.now(), time.Now()
@@ -117,15 +118,14 @@ func gapsFrom(from time.Duration, all []arrival, interval time.Duration) []float
 	return out
 }
 
-// addProbe adds a probe to the first file of a configuration.
-func addProbe(dir string, w work) error {
-	f, err := os.OpenFile(filepath.Join(dir, "0.yaml"), os.O_APPEND|os.O_WRONLY, 0)
+// renameProbe gives the first probe of a configuration another name: as many as there may be are in it already.
+func renameProbe(dir string) error {
+	path := filepath.Join(dir, "0.yaml")
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	_, err = fmt.Fprintf(f, "  - {name: added, type: http, url: %q, expect: {status: 200}}\n", w.URLs[0]+"/added")
-	return err
+	return os.WriteFile(path, bytes.Replace(text, []byte("name: p0,"), []byte("name: renamed,"), 1), 0o600)
 }
 
 // writeGrown writes the report on growth.
