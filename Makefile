@@ -73,12 +73,12 @@ check: lint ## lint and run the short tests: a minute, no root, no servers
 	@echo "== short tests"
 	@go test -short -p 4 -parallel 8 ./...
 
-# The binary's tests wait more than they compute, so they run beside the others.
+# The binary's tests, which wait more than they compute, come first: the others have the processors once those end.
 .PHONY: test
 test: ## install what the tests need, lint, then run every test with the race detector, and some again with all cases
 	@$(MAKE) --no-print-directory -j2 deps lint
 	@skips=$$(mktemp) && trap 'rm -f "$$skips"' EXIT; status=0; \
-	PROBER_TEST_SKIPS=$$skips $(MAKE) --no-print-directory --keep-going -j2 test-packages test-binary test-cases || status=1; \
+	PROBER_TEST_SKIPS=$$skips $(MAKE) --no-print-directory --keep-going -j2 test-binary test-cases test-packages || status=1; \
 	if [ -s "$$skips" ]; then \
 		echo "PROBER_TEST_SHORT: $$(wc -l <"$$skips") tests were SKIPPED for want of a program:"; sort "$$skips"; \
 	fi; \
