@@ -79,6 +79,12 @@ case@it pass(ok): 1 attempt, as expected; the last was answered 400, and none ca
 		{"400 is tried again", `{answers: [400]}`, tries(s, 50*m), `
 delivered pass(ok): 1 event, within 1s
 case@it fail(retried_unexpectedly): expected no attempt after one that was answered 400, got attempt 2 50m0s after the one before`},
+		{"410 is final", `{answers: [410]}`, tries(s), `
+delivered pass(ok): 1 event, within 1s
+case@it pass(ok): 1 attempt, as expected; the last was answered 410, and none came within 1h`},
+		{"410 is tried again", `{answers: [410]}`, tries(s, 50*m), `
+delivered pass(ok): 1 event, within 1s
+case@it fail(retried_unexpectedly): expected no attempt after one that was answered 410, got attempt 2 50m0s after the one before`},
 		{"400 is watched for less than the schedule", `{answers: [400], quiet: 10m}`, tries(s, 50*m), `
 delivered pass(ok): 1 event, within 1s
 case@it inconclusive(window_too_short): no attempt came within 10m after one that was answered 400, but the sender may try again after 1h (schedule)`},
