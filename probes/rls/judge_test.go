@@ -1,6 +1,7 @@
 package rls
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
@@ -13,9 +14,10 @@ import (
 func TestJudge_whatServersDoNotSay(t *testing.T) {
 	self := &role{self: true}
 	notes := &relation{oid: "1", ident: "notes", name: "notes", kind: 'r', enabled: true, forced: true, privileges: "r", hasColumn: true}
+	hidden := &relation{oid: "4", ident: "hidden", name: "hidden", kind: 'r', enabled: true, active: true, privileges: "r", hasColumn: true}
 	view := &relation{oid: "2", ident: "view", kind: 'v', owner: "7", reads: []oid{"1", "2", "3"}, privileges: "r"}
 	c := &catalogue{
-		relations: []*relation{notes, view}, byOID: map[oid]*relation{"1": notes, "2": view}, self: self, roles: map[oid]*role{"9": self},
+		relations: []*relation{notes, view, hidden}, byOID: map[oid]*relation{"1": notes, "2": view}, self: self, roles: map[oid]*role{"9": self},
 		policies:  map[oid][]policy{"1": {{permissive: true, command: '*', roles: []oid{"0"}, using: expression{true, true}}}},
 		functions: []function{{"f", "7"}},
 	}
@@ -32,6 +34,10 @@ func TestJudge_whatServersDoNotSay(t *testing.T) {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
+	}
+	// Nothing is known to be wrong with a table of which the role sees nothing.
+	if got, want := states(*r), (map[string]float64{"protected": 1, "unprotected": 2, "unreachable": 0, "exempt": 0}); !maps.Equal(got, want) {
+		t.Errorf("got %v, expected %v", got, want)
 	}
 }
 

@@ -31,6 +31,7 @@ const roles = `
 CREATE ROLE owner NOLOGIN;
 CREATE ROLE reporting NOLOGIN;
 CREATE ROLE auditor NOLOGIN;
+CREATE ROLE librarian NOLOGIN;
 CREATE ROLE boss LOGIN SUPERUSER PASSWORD '` + password + `';
 CREATE ROLE app LOGIN PASSWORD '` + password + `';
 CREATE ROLE app_bypass LOGIN BYPASSRLS PASSWORD '` + password + `';
