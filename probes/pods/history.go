@@ -112,6 +112,8 @@ func (s *snapshot) restartedAt(c *kubernetes.ContainerStatus) time.Time {
 	switch {
 	case c.State.Running != nil && !c.State.Running.StartedAt.IsZero():
 		return s.past(c.State.Running.StartedAt)
+	case c.State.Terminated != nil && !c.State.Terminated.StartedAt.IsZero(): // an init container that is done, since long ago
+		return s.past(c.State.Terminated.StartedAt)
 	case c.LastState.Terminated != nil:
 		return s.past(c.LastState.Terminated.FinishedAt)
 	}

@@ -108,6 +108,28 @@ func TestRestarts_beforeTheFirstRun(t *testing.T) {
 	}
 }
 
+// An init container is done long before the prober looks: its last start is known, by which nothing was restarted lately.
+func TestRestarts_initContainerThatIsDone(t *testing.T) {
+	for name, test := range map[string]struct {
+		start time.Duration
+		want  []string
+	}{
+		"long ago": {30 * 24 * time.Hour, []string{"pass"}},
+		"lately":   {5 * time.Minute, []string{"inconclusive", "restarts inconclusive(settling): *"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := healthy()
+			in(w.pods[2], "status")["initContainerStatuses"] = []any{object{"name": "init", "restartCount": 7, "state": object{"terminated": object{"reason": "Completed", "exitCode": 0, "startedAt": ago(test.start), "finishedAt": ago(test.start - time.Minute)}}}}
+			zero := 0
+			p := w.probe(t)
+			if p.MaxRestarts = &zero; name == "lately" {
+				p.MaxRestarts = nil
+			}
+			want(t, run(t, p), test.want...)
+		})
+	}
+}
+
 // It is known again once all that may have been is over.
 func TestRestarts_settle(t *testing.T) {
 	w, p, h := healthy(), New(), &history{}
