@@ -43,9 +43,15 @@ func Sleep(ctx context.Context, wait time.Duration) bool {
 // WithGrace returns a context that outlives the cancellation of another for a while, but not its deadline.
 func WithGrace(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
 	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	if end, limited := ctx.Deadline(); limited {
+		cancel()
+		longer, cancel = context.WithDeadline(context.WithoutCancel(ctx), end)
+	}
 	stop := context.AfterFunc(ctx, func() {
 		if errors.Is(ctx.Err(), context.Canceled) {
-			Sleep(longer, grace)
+			rest, done := context.WithTimeout(longer, grace)
+			defer done()
+			<-rest.Done()
 		}
 		cancel()
 	})

@@ -79,3 +79,41 @@ func TestSleep(t *testing.T) {
 		})
 	}
 }
+
+// TestWithGrace: what must be done in the end may take its time after a cancellation, but no longer than the run may.
+func TestWithGrace(t *testing.T) {
+	for name, c := range map[string]struct {
+		limit, cancelled, want time.Duration
+	}{
+		"not cancelled":              {10 * time.Second, 0, 10 * time.Second},
+		"cancelled":                  {10 * time.Second, time.Second, 4 * time.Second},
+		"cancelled, without a limit": {0, time.Second, 4 * time.Second},
+		"cancelled near the end":     {10 * time.Second, 9 * time.Second, 10 * time.Second},
+		"cancelled before":           {10 * time.Second, -1, 3 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				began := time.Now()
+				ctx, cancel := context.WithCancel(within(t, c.limit))
+				defer cancel()
+				switch {
+				case c.cancelled < 0:
+					cancel()
+				case c.cancelled > 0:
+					time.AfterFunc(c.cancelled, cancel)
+				}
+				longer, done := WithGrace(ctx, 3*time.Second)
+				defer done()
+				share, over := Share(longer, 0.3)
+				defer over()
+				if end, limited := share.Deadline(); limited != (c.limit > 0) || limited && end.Sub(began) != c.limit*3/10 {
+					t.Errorf("a part of it ends after %s (%t)", end.Sub(began), limited)
+				}
+				<-longer.Done()
+				if took := time.Since(began); took != c.want {
+					t.Errorf("it ended after %s, want %s", took, c.want)
+				}
+			})
+		})
+	}
+}
