@@ -13,6 +13,7 @@ import (
 	"prober/internal/jsonpath"
 	"prober/internal/jwk"
 	"prober/internal/probe"
+	"prober/internal/signature"
 	"prober/internal/text"
 	"prober/internal/timesync"
 	"prober/probes/internal/budget"
@@ -101,7 +102,10 @@ func (run *runState) judgeProofs(ctx context.Context, events []*event, copies, a
 			refused = append(refused, e.refused...)
 		}
 	}
-	i := slices.IndexFunc(refused, func(r refusal) bool { return r.err != errStale })
+	i := slices.IndexFunc(refused, func(r refusal) bool { return r.err != errStale && r.err != signature.ErrUnknown })
+	if i < 0 { // what nobody accepts tells more than what cannot be judged
+		i = slices.IndexFunc(refused, func(r refusal) bool { return r.err != errStale })
+	}
 	switch {
 	case i >= 0 && run.publishedSince(ctx, refused[i]):
 		run.r.Fail(checkSignature, issuance.PublishedTooLate, "expected keys that are published before they sign, got one that was published less than %s before or after: receivers with a cached key set reject it", round1(time.Since(run.began)))

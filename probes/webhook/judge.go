@@ -44,6 +44,9 @@ func (p *Probe) judge(e *event, now time.Time) ruling {
 		}
 		before := e.attempts[i-1]
 		pause, within := a.at.Sub(before.at)-before.given.Delay, e.Within.D()
+		if pause < 0 { // it did not wait for the answer, and nobody knows for how long it did
+			pause += before.given.Delay
+		}
 		switch {
 		case i >= want:
 			return rule(reasonRetried, "expected no attempt after one that was %s, got attempt %d %s after the one before", e.said(i), i+1, round1(a.at.Sub(before.at)))

@@ -113,6 +113,14 @@ case@it fail(retried_unexpectedly): expected no attempt after one that was answe
 		{"a slow answer is not waited for, and the retry takes a while", `{answers: [{status: 200, after: 20s}]}`, tries(s, 40*s), `
 delivered pass(ok): 1 event, within 1s
 case@it fail(retried_unexpectedly): expected no attempt after one that was answered 200 after 20s, got attempt 2 40s after the one before`},
+		{"a slow answer is not waited for, as it may be", `{answers: [{status: 200, after: 20s}, 200]}`, tries(s, 10*s), `
+delivered pass(ok): 1 event, within 1s
+same_key pass(ok): the same in 1 retry
+case@it pass(ok): 2 attempts, as expected; the last was answered 200`},
+		{"a slow answer is waited for, and its Retry-After is not", `{answers: [{status: 429, after: 20s, retry_after: 30s}, 200]}`, tries(s, 45*s), `
+delivered pass(ok): 1 event, within 1s
+same_key pass(ok): the same in 1 retry
+case@it fail(retry_after_ignored): expected attempt 2 no sooner than 30s after one that was answered 429 after 20s, got it after 25s`},
 		{"a closed connection is tried again", `{answers: [{close: true}, 200]}`, tries(s, 10*s), `
 delivered pass(ok): 1 event, within 1s
 same_key pass(ok): the same in 1 retry

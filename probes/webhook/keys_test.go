@@ -10,12 +10,14 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
 
 	"prober/internal/jwk"
 	"prober/internal/probe"
+	"prober/internal/signature"
 	"prober/probes/internal/probetest"
 )
 
@@ -192,3 +194,19 @@ func (fixed) Wait(context.Context, func(*probe.InboxState) bool) error { return 
 func (fixed) Since() time.Time                                         { return time.Time{} }
 func (fixed) Gap(time.Time, time.Time) (probe.InboxGap, bool)          { return probe.InboxGap{}, false }
 func (fixed) Unauthorized(time.Time) int                               { return 0 }
+
+// A delivery that the prober cannot judge hides no other that a receiver rejects, whichever comes first.
+func TestJudgeProofs_worst(t *testing.T) {
+	for _, errs := range [][]error{{signature.ErrUnknown, signature.ErrMissing}, {signature.ErrMissing, signature.ErrUnknown}, {errStale, signature.ErrUnknown, signature.ErrMissing}} {
+		synctest.Test(t, func(t *testing.T) {
+			x := begin(t, "    cases:\n      it: {answers: [200]}\n      other: {answers: [200]}\n")
+			for i, err := range errs {
+				e := x.events[min(i, 1)]
+				e.refused = append(e.refused, refusal{err: err})
+			}
+			if got := lines(x.judged(t), checkSignature); got != fmt.Sprintf("signature fail(unsigned): expected deliveries that verify, got %d deliveries with no signature", len(errs)) {
+				t.Errorf("%v: got %s", errs, got)
+			}
+		})
+	}
+}

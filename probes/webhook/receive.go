@@ -114,6 +114,9 @@ func stateOf(s *probe.InboxState) *state {
 		st = &state{counts: map[string]float64{}}
 		if json.Unmarshal(s.Document, &st.document) != nil {
 			st.document = document{}
+			if len(s.Document) > 0 { // it is damaged: what has come is not known any more
+				st.document.Floor = time.Now().Round(0)
+			}
 		}
 		st.set, _ = jwk.Parse(context.Background(), st.document.Set)
 		now := time.Now()
@@ -277,11 +280,11 @@ func (p *Probe) receive(st *state, d probe.Delivery) (probe.Answer, string) {
 	}
 	st.seen = append(st.seen, content{sum, d.At, stamp, replayed})
 	old := max(0, len(st.seen)-maxReplays)
-	for _, c := range st.seen[:old] {
-		st.document.raise(c.stamp)
-	}
 	for d.At.Sub(st.seen[old].at) > 2*p.Signature.Tolerance.D()+time.Minute { // its timestamp is of another time by now
 		old++
+	}
+	for _, c := range st.seen[:old] { // the clock may be ahead, and will be set back
+		st.document.raise(c.stamp)
 	}
 	st.seen = st.seen[old:]
 	return a.given, result

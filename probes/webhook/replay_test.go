@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -277,5 +278,56 @@ func TestReplay_redirect(t *testing.T) {
 				t.Errorf("%s follows: got %s, expected %s", name, got, c.want)
 			}
 		}
+	})
+}
+
+// What is forgotten since the clock was ahead for a while may come again once it is set back.
+func TestReplay_clockAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := listen(t, comesBySelf)
+		first := l.signed("evt", "first", time.Now())
+		l.sent(first)
+		l.in.Update(func(s *probe.InboxState) { stateOf(s).seen[0].at = first.At.Add(-time.Hour) }) // as if the next one came an hour later
+		l.deliver("evt", "second")
+		l.in.Update(func(s *probe.InboxState) { stateOf(s).document.Last = first.At.Round(0) })
+		time.Sleep(3 * time.Minute)
+		l.sent(first)
+		l.wants("a replay", mayHave)
+	})
+}
+
+// Of a document that is damaged nothing is known, not even what came before it was read.
+func TestReplay_damaged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := listen(t, comesBySelf)
+		first := l.signed("evt", "first", time.Now())
+		l.sent(first)
+		l.in.Update(func(s *probe.InboxState) { s.Volatile, s.Document = nil, s.Document[:len(s.Document)/2] })
+		time.Sleep(3 * time.Minute)
+		l.sent(first)
+		l.wants("a replay", mayHave)
+		time.Sleep(2*time.Minute + time.Second)
+		l.wants("later", isLost)
+	})
+}
+
+// A document of a version that remembered no contents says by its last timestamp what may be a replay.
+func TestReplay_olderDocument(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := listen(t, comesBySelf)
+		first := l.signed("evt", "first", time.Now())
+		l.sent(first)
+		l.in.Update(func(s *probe.InboxState) {
+			old := stateOf(s).document
+			old.Floor, old.Seen, old.Owed = time.Time{}, nil, 0
+			s.Document, _ = json.Marshal(map[string]any{"last": old.Last, "stamp": old.Stamp})
+			s.Volatile = nil
+		})
+		l.wants("it has come", hasCome)
+		time.Sleep(3 * time.Minute)
+		l.sent(first)
+		l.wants("a replay", mayHave)
+		l.deliver("next", "key")
+		l.wants("a new one", hasCome)
 	})
 }

@@ -202,8 +202,8 @@ func (c *Case) validate(at string) error {
 	if c.NotBefore > 0 && (c.Attempts < 2 || c.NotBefore >= c.Within) {
 		wrong = append(wrong, probe.Settingf(at+".not_before", "expected two attempts at least, and less than within: %s", c.Within))
 	}
-	if c.Backoff != 0 && (!(c.Backoff >= 1 && c.Backoff <= 100) || c.Attempts < 3) {
-		wrong = append(wrong, probe.Settingf(at+".backoff", "expected 1 to 100, and three attempts at least"))
+	if c.Backoff != 0 && (!(c.Backoff >= 1 && c.Backoff <= 100) || c.Attempts < 3 || slices.ContainsFunc(c.Answers, func(a Answer) bool { return a.After > 0 })) {
+		wrong = append(wrong, probe.Settingf(at+".backoff", "expected 1 to 100, three attempts at least, and no answer with after: when the sender gave up is not known"))
 	}
 	for i, a := range c.Answers {
 		at := fmt.Sprintf("%s.answers[%d]", at, i)

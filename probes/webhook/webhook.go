@@ -82,7 +82,7 @@ type Case struct {
 	Attempts  int             `yaml:"attempts" doc:"how many attempts there must be; default: as many as answers"`
 	Within    probe.Duration  `yaml:"within" doc:"how long the next attempt may take after an answer; default: the longer of within and schedule of the probe"`
 	NotBefore probe.Duration  `yaml:"not_before" doc:"how long the sender waits before the second attempt; default: retry_after of the first answer"`
-	Backoff   float64         `yaml:"backoff" doc:"how many times as long each pause is as the one before, at least: 2 if they double"`
+	Backoff   float64         `yaml:"backoff" doc:"how many times as long each pause is as the one before, at least: 1.5 if they double, since a retry that is late makes the next pause look short"`
 	Quiet     *probe.Duration `yaml:"quiet" doc:"how long no further attempt may come after the last one; default: schedule, and none after a 2xx"`
 	Dead      *bool           `yaml:"dead" doc:"whether the event must be among the dead letters in the end, or must not be"`
 }
