@@ -104,9 +104,23 @@ func (x *receiver) read(ctx context.Context, w http.ResponseWriter, q *http.Requ
 			<-x.slots
 		}
 	}()
-	size := q.ContentLength
-	if size > probe.MaxDelivery {
+	size, limit := q.ContentLength, int64(probe.MaxDelivery)
+	_, ignored := x.probe.(probe.BodyIgnorer)
+	if ignored {
+		limit = probe.MaxIgnored
+	}
+	if size > limit {
 		return refuse(tooLarge, http.StatusRequestEntityTooLarge, "")
+	}
+	in := io.LimitReader(q.Body, limit+1)
+	if ignored {
+		switch n, err := io.Copy(io.Discard, in); {
+		case n > limit:
+			return refuse(tooLarge, http.StatusRequestEntityTooLarge, "")
+		case err != nil:
+			return refuse(incomplete, http.StatusBadRequest, "")
+		}
+		return delivered
 	}
 	if size < 0 {
 		size = probe.MaxDelivery
@@ -116,7 +130,7 @@ func (x *receiver) read(ctx context.Context, w http.ResponseWriter, q *http.Requ
 	if memory.Take(room, size) != nil {
 		return refuse(overloaded, http.StatusServiceUnavailable, whyLoad)
 	}
-	body, err := io.ReadAll(io.LimitReader(q.Body, probe.MaxDelivery+1))
+	body, err := io.ReadAll(in)
 	switch {
 	case len(body) > probe.MaxDelivery:
 		return refuse(tooLarge, http.StatusRequestEntityTooLarge, "")

@@ -153,6 +153,43 @@ func TestReceivers_bodies(t *testing.T) {
 	}, a)
 }
 
+// A job may send its log along with its report, which is not kept.
+func TestReceivers_ignoredBodies(t *testing.T) {
+	a := &receiving{}
+	head := "POST /" + tokenA + " HTTP/1.1\r\nHost: h\r\n"
+	sized := func(n int) string {
+		return fmt.Sprintf("%sContent-Length: %d\r\n\r\n%s", head, n, strings.Repeat("x", n))
+	}
+	chunk := fmt.Sprintf("%x\r\n%s\r\n", 1<<20, strings.Repeat("x", 1<<20))
+	chunked := func(n int) string { return head + "Transfer-Encoding: chunked\r\n\r\n" + strings.Repeat(chunk, n) }
+	inWorld(t, Options{}, func(w *world) {
+		w.jobs[0].Probe = ignoring{a}
+		w.receivers.SetJobs(w.jobs)
+		for name, test := range map[string]struct {
+			request string
+			want    int
+		}{
+			"a log":                 {sized(probe.MaxDelivery + 1), 200},
+			"the largest in chunks": {chunked(probe.MaxIgnored>>20) + "0\r\n\r\n", 200},
+			"one byte more":         {chunked(probe.MaxIgnored>>20) + "1\r\nx\r\n0\r\n\r\n", 413},
+			"announced and not":     {fmt.Sprintf("%sContent-Length: %d\r\n\r\n", head, probe.MaxIgnored+1), 413},
+			"broken chunks":         {head + "Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400},
+		} {
+			if status, _, _ := w.ask(test.request); status != test.want {
+				t.Errorf("%s: expected %d, got %d", name, test.want, status)
+			}
+		}
+		for _, d := range a.received() {
+			if d.Body != nil {
+				t.Errorf("got a body of %d bytes", len(d.Body))
+			}
+		}
+		if w.count("too_large") != 2 || w.count("incomplete") != 1 || w.count("delivered") != 2 {
+			t.Errorf("got %v", w.outcomes)
+		}
+	}, a)
+}
+
 // Whoever sends slowly, header or body, is cut off, and nobody waits for them.
 func TestReceivers_slow(t *testing.T) {
 	a := &receiving{}

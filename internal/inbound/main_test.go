@@ -53,6 +53,11 @@ func (p *receiving) Receive(in probe.Inbox, d probe.Delivery) probe.Answer {
 	return probe.Answer{}
 }
 
+// An ignoring probe has no use for bodies.
+type ignoring struct{ *receiving }
+
+func (ignoring) IgnoresBodies() {}
+
 func (p *receiving) received() []probe.Delivery {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -21,6 +21,16 @@ type Receiver interface {
 	Receive(Inbox, Delivery) Answer
 }
 
+// A BodyIgnorer is a Receiver to which all is said by method, path and query. Its deliveries have no body, and what was sent may have
+// MaxIgnored bytes: a job that sends its log along has reported, however long that is.
+type BodyIgnorer interface {
+	Receiver
+	IgnoresBodies()
+}
+
+// MaxIgnored is the most bytes of a body that is read and forgotten.
+const MaxIgnored = 16 << 20
+
 // A Delivery is a request that came to the path of a Receiver. It is complete: one whose body was cut short or too large is
 // answered without asking the probe.
 type Delivery struct {

@@ -23,15 +23,20 @@ func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
 	}
 	p.await(ctx, inbox)
 	var s state
+	var came received
 	inbox.Update(func(kept *probe.InboxState) {
 		s = readState(kept.Document)
-		counts, _ := kept.Volatile.(map[string]int)
-		for signal, n := range counts {
+		seen, _ := kept.Volatile.(*received)
+		if seen == nil {
+			return
+		}
+		for signal, n := range seen.counts {
 			r.Measure(reportsCounter, float64(n), signal)
 		}
-		clear(counts)
+		clear(seen.counts)
+		came = *seen
 	})
-	p.judge(r, &s, inbox, time.Now().Round(0))
+	p.judge(r, &s, &came, inbox, time.Now().Round(0))
 }
 
 // await waits for the first report, or until it is late.
@@ -46,8 +51,8 @@ func (p *Probe) await(ctx context.Context, inbox probe.Inbox) {
 	_ = inbox.Wait(wait, func(s *probe.InboxState) bool { return !readState(s.Document).Last.IsZero() })
 }
 
-func (p *Probe) judge(r *probe.Result, s *state, inbox probe.Inbox, now time.Time) {
-	r.Note(checkOnTime, p.onTime(r, s, inbox, now))
+func (p *Probe) judge(r *probe.Result, s *state, came *received, inbox probe.Inbox, now time.Time) {
+	r.Note(checkOnTime, p.onTime(r, s, came, inbox, now))
 	switch {
 	case s.Started.IsZero() && !s.Last.IsZero(): // a job that does not say when it begins cannot be seen to hang
 		r.Omit(checkFinished)
@@ -90,7 +95,7 @@ func (p *Probe) judge(r *probe.Result, s *state, inbox probe.Inbox, now time.Tim
 func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
 // onTime judges whether the next report is late. That of the start is enough: the end is judged by finished.
-func (p *Probe) onTime(r *probe.Result, s *state, inbox probe.Inbox, now time.Time) probe.Outcome {
+func (p *Probe) onTime(r *probe.Result, s *state, came *received, inbox probe.Inbox, now time.Time) probe.Outcome {
 	last, never := s.Last, s.Last.IsZero()
 	if never {
 		last = inbox.Since()
@@ -129,10 +134,11 @@ func (p *Probe) onTime(r *probe.Result, s *state, inbox probe.Inbox, now time.Ti
 	if gap, until := p.unheard(inbox, last, deadline); now.Before(until) {
 		return probe.Outcomef(reasonNotHeard, "expected a report until %s ago, got none, but %s, until %s ago", ago(now, deadline), gap.Why, ago(now, gap.To))
 	}
+	tried := came.inVain(last, now) + probe.Unauthorized(inbox, last)
 	if never {
-		return probe.Outcomef(reasonNeverCame, "expected a report until %s ago, got none since the prober began to listen %s ago%s", ago(now, deadline), ago(now, last), probe.Unauthorized(inbox, last))
+		return probe.Outcomef(reasonNeverCame, "expected a report until %s ago, got none since the prober began to listen %s ago%s", ago(now, deadline), ago(now, last), tried)
 	}
-	return probe.Outcomef(reasonLate, "expected a report until %s ago, got the last one %s ago%s", ago(now, deadline), ago(now, last), probe.Unauthorized(inbox, last))
+	return probe.Outcomef(reasonLate, "expected a report until %s ago, got the last one %s ago%s", ago(now, deadline), ago(now, last), tried)
 }
 
 // unheard returns the last gap in which a report may have come in vain that put the deadline off, and until when. What was missed

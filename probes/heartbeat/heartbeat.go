@@ -93,7 +93,7 @@ func Kind() probe.Kind {
 }
 
 var (
-	_ probe.Receiver    = (*Probe)(nil)
+	_ probe.BodyIgnorer = (*Probe)(nil)
 	_ probe.Initializer = (*Probe)(nil)
 )
 
@@ -174,6 +174,9 @@ func (p *Probe) Checks() []string {
 
 // InboundToken is the token of the probe's path.
 func (p *Probe) InboundToken() secret.Secret { return p.Token }
+
+// IgnoresBodies says that a report is in the path.
+func (p *Probe) IgnoresBodies() {}
 
 // InitialSamples are the counters.
 func (p *Probe) InitialSamples() []probe.Sample {

@@ -63,3 +63,31 @@ func TestHeartbeat_idCase(t *testing.T) {
 		w.wants("pass")
 	})
 }
+
+// A job that tries in vain is late all the same, and the run says what came: at night somebody sees the job report and get an answer.
+func TestHeartbeat_inVain(t *testing.T) {
+	inWorld(t, every(time.Hour), func(w *world) {
+		said := func(reason, want string) {
+			t.Helper()
+			r := w.run()
+			if c := r.Checks[0]; c.Verdict != probe.Fail || c.Reason.Word != reason || !strings.HasSuffix(c.Detail, want) {
+				t.Errorf("expected %s ...%s, got %s(%s): %s", reason, want, c.Verdict, c.Reason, c.Detail)
+			}
+		}
+		wait(time.Second)
+		w.report("POST", "?state=complete", 400)
+		wait(2 * time.Hour)
+		said("never_came", "2h ago; a request that is no report was answered 400 2h ago")
+		w.report("POST", "/success", 404)
+		said("never_came", "; a request that is no report was answered 404 0s ago")
+		w.post("")
+		wait(2 * time.Hour)
+		said("late", "got the last one 2h ago")
+		w.post(rid(1))
+		wait(time.Hour)
+		w.post(rid(1)) // it was made once, when the job was installed
+		w.post("/log")
+		wait(time.Hour)
+		said("late", "; a report with the rid of a run that has ended, which does not count, came 1h ago")
+	})
+}

@@ -107,20 +107,39 @@ func (p *Probe) Receive(inbox probe.Inbox, d probe.Delivery) probe.Answer {
 		r.signal = signalOther
 	}
 	inbox.Update(func(s *probe.InboxState) {
-		counts, _ := s.Volatile.(map[string]int)
-		if counts == nil {
-			counts = map[string]int{}
-			s.Volatile = counts
+		seen, _ := s.Volatile.(*received)
+		if seen == nil {
+			seen = &received{counts: map[string]int{}}
+			s.Volatile = seen
 		}
-		counts[r.signal]++
-		if r.signal == signalOther || r.signal == signalLog {
-			return
+		seen.counts[r.signal]++
+		at := d.At.Round(0)
+		switch state := readState(s.Document); {
+		case r.signal == signalOther:
+			seen.vain, seen.why = at, "a request that is no report was answered "+strconv.Itoa(refused)
+		case r.signal == signalLog:
+		case state.note(r, at, p.limit().D()):
+			s.Document, _ = json.Marshal(state)
+		default:
+			seen.vain, seen.why = at, "a report with the rid of a run that has ended, which does not count, came"
 		}
-		state := readState(s.Document)
-		state.note(r, d.At.Round(0), p.limit().D())
-		s.Document, _ = json.Marshal(state)
 	})
 	return probe.Answer{Status: refused}
+}
+
+// received is what came since the last run, and the last request that changed nothing: whose job is late must know that it tried.
+type received struct {
+	counts map[string]int
+	vain   time.Time
+	why    string
+}
+
+// inVain tells in a sentence of the last request that changed nothing; it is empty if none came after a time.
+func (c *received) inVain(last, now time.Time) string {
+	if !c.vain.After(last) {
+		return ""
+	}
+	return "; " + c.why + " " + ago(now, c.vain) + " ago"
 }
 
 func readState(document []byte) (s state) {
@@ -128,11 +147,11 @@ func readState(document []byte) (s state) {
 	return s
 }
 
-// note notes a report.
-func (s *state) note(r report, at time.Time, limit time.Duration) {
+// note notes a report, and reports whether it says anything new.
+func (s *state) note(r report, at time.Time, limit time.Duration) bool {
 	i := slices.IndexFunc(s.Open, func(x run) bool { return x.ID == r.id })
 	if r.id != "" && (slices.Contains(s.Ended, r.id+failedMark) || r.signal != signalFail && slices.Contains(s.Ended, r.id)) {
-		return // a report that was sent again, or a start that its own end has overtaken. Success may be taken back, a failure not
+		return false // a report that was sent again, or a start that its own end has overtaken. Success may be taken back, a failure not
 	}
 	if r.signal == signalStart {
 		s.Started = at
@@ -146,7 +165,7 @@ func (s *state) note(r report, at time.Time, limit time.Duration) {
 			}
 			s.Open = append(s.Open, run{r.id, at, at})
 		}
-		return
+		return true
 	}
 	if r.id != "" {
 		ended := r.id
@@ -175,4 +194,5 @@ func (s *state) note(r report, at time.Time, limit time.Duration) {
 		// What hung before the one that succeeded began is over.
 		s.Open = drop.If(s.Open, func(x run) bool { return x.First.Before(began) && at.Sub(x.First) > limit })
 	}
+	return true
 }
