@@ -21,6 +21,7 @@ var (
 	errCoding    = errors.New("a content coding that was not requested")
 	errGzip      = errors.New("the gzip data is damaged")
 	errDeflate   = errors.New("the deflate data is damaged")
+	errCodedEnd  = errors.New("the compressed data does not end where the body does")
 	errBrotli    = errors.New("the data is not of brotli")
 	errAbandoned = errors.New("abandoned in the middle of the answer")
 )
@@ -40,7 +41,7 @@ const (
 )
 
 // readBody reads a body to its end, decoded, at most limit bytes of it: of one in brotli nothing, since it is not decoded, and nil of an
-// empty one, whatever coding it says. It returns what it read even if it fails. The error is errTooLarge, errCoding, errGzip, errDeflate, errBrotli, io.ErrUnexpectedEOF, a
+// empty one, whatever coding it says. It returns what it read even if it fails. The error is errTooLarge, errCoding, errGzip, errDeflate, errCodedEnd, errBrotli, io.ErrUnexpectedEOF, a
 // memory.ErrLimit or that of the connection.
 func readBody(m *meter, resp *http.Response, asked string, limit int64) ([]byte, error) {
 	if resp.Body == http.NoBody {
@@ -170,8 +171,8 @@ func decompress(m *meter, body io.Reader, coding string, limit int64) ([]byte, e
 		return out, err
 	case coded.err != nil:
 		return out, coded.err
-	case errors.Is(err, io.ErrUnexpectedEOF) || err == io.EOF:
-		return out, io.ErrUnexpectedEOF
+	case errors.Is(err, io.ErrUnexpectedEOF) || err == io.EOF: // the answer itself is whole
+		return out, errCodedEnd
 	}
 	return out, damaged
 }

@@ -31,6 +31,7 @@ type exchange struct {
 	onlyHTTP2 bool   // HTTP/1 will not do
 	reuses    bool   // takes a kept connection, and keeps its own
 	upgrades  bool   // asks for another protocol
+	status    int    // one that is not valid
 
 	tls   *tls.Config // with the files as they are now; nil for http://
 	conn  *conn
@@ -236,6 +237,7 @@ func (x *exchange) inspect(resp *http.Response) (proto string, err error) {
 		return "", errAmbiguous
 	case x.upgrades && resp.StatusCode == http.StatusSwitchingProtocols:
 	case resp.StatusCode < 200 || resp.StatusCode > 599:
+		x.status = resp.StatusCode
 		return "", errStatus
 	}
 	switch {

@@ -174,7 +174,7 @@ func TestHTTP2(t *testing.T) {
 			h.WritePushPromise(http2.PushPromiseParam{StreamID: s, PromiseID: 2, BlockFragment: h.block(":status", marker), EndHeaders: true})
 		}, "GET", probe.Protocol, ""},
 		{"status that is a marker", func(h *h2, s uint32) { h.headers(s, true, ":status", marker) }, "GET", probe.Protocol, ""},
-		{"status 600", func(h *h2, s uint32) { h.headers(s, true, ":status", "600") }, "GET", probe.Protocol, "the status is not a valid status"},
+		{"status 600", func(h *h2, s uint32) { h.headers(s, true, ":status", "600") }, "GET", probe.Protocol, "expected a status of 200 to 599, got 600"},
 		{"a frame without a stream", func(h *h2, s uint32) { h.WriteData(s+2, true, []byte(marker)) }, "GET", probe.Protocol, ""},
 		{"noise", func(h *h2, s uint32) {
 			h.WriteRawFrame(0xff, 0xff, s, []byte(marker))

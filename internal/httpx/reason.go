@@ -102,7 +102,7 @@ func (x *exchange) classifyInternal(err error) probe.Outcome {
 	case errors.Is(err, errAmbiguous):
 		return probe.Outcomef(probe.Protocol, "the answer has two lengths, a Content-Length and a Transfer-Encoding")
 	case errors.Is(err, errStatus):
-		return probe.Outcomef(probe.Protocol, "the status is not a valid status of an answer")
+		return probe.Outcomef(probe.Protocol, "expected a status of 200 to 599, got %d", x.status)
 	case errors.Is(err, errTooLarge):
 		return probe.Outcomef(probe.TooLarge, "the body is larger than %d bytes", x.client.settings.maxBody())
 	case errors.Is(err, errCoding):
@@ -113,6 +113,8 @@ func (x *exchange) classifyInternal(err error) probe.Outcome {
 		return probe.Outcomef(probe.Protocol, "the gzip data of the body is damaged")
 	case errors.Is(err, errDeflate):
 		return probe.Outcomef(probe.Protocol, "the deflate data of the body is damaged, or without the header of zlib")
+	case errors.Is(err, errCodedEnd):
+		return probe.Outcomef(probe.Truncated, "the compressed data of the body is cut off, or something follows it")
 	case errors.Is(err, errBrotli):
 		return probe.Outcomef(probe.Protocol, "the header says that the body is in br, and it is not")
 	}

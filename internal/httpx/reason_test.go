@@ -46,7 +46,7 @@ func TestReasons(t *testing.T) {
 		errors.New(marker), &net.OpError{Op: "read", Err: errors.New(marker)}, &net.OpError{Op: "remote error", Err: errors.New(marker)},
 		&net.OpError{Op: "local error", Err: errors.New(marker)}, &net.DNSError{Err: marker, Name: marker}, &net.AddrError{Err: marker, Addr: marker},
 		net.ErrClosed, &net.ParseError{Type: marker, Text: marker}, net.UnknownNetworkError(marker), net.InvalidAddrError(marker),
-		streamError{Code: 1}, &streamError{}, dial.ErrConns, errHead, errUnsolicited, dial.ErrFlood, errTooLarge, errCoding, errGzip, errAmbiguous, errStatus, errVersion,
+		streamError{Code: 1}, &streamError{}, dial.ErrConns, errHead, errUnsolicited, dial.ErrFlood, errTooLarge, errCoding, errGzip, errCodedEnd, errAmbiguous, errStatus, errVersion,
 		dial.CheckAddr(netip.MustParseAddr("224.0.0.1")),
 	)
 	for _, e := range errs {

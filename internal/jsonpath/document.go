@@ -59,10 +59,10 @@ func Decode(ctx context.Context, body []byte) (Document, error) {
 		return Document{}, err
 	}
 	if !utf8.Valid(body) {
-		return Document{}, errors.New("the body is not JSON: not valid UTF-8")
+		return Document{}, errors.New("not valid UTF-8")
 	}
 	if halfSurrogate(body) {
-		return Document{}, errors.New("the body is not JSON: half a surrogate pair in a string")
+		return Document{}, errors.New("half a surrogate pair in a string")
 	}
 	if err := memory.Take(ctx, int64(s.nodes)*int64(unsafe.Sizeof(node{}))); err != nil {
 		return Document{}, err

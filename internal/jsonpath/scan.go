@@ -25,16 +25,24 @@ type scanner struct {
 }
 
 // errSyntax is of a body that is not JSON; where is said by the standard library.
-var errSyntax = errors.New("the body is not JSON")
+var errSyntax = errors.New("a syntax error")
 
 // document checks the whole body. A body that is over a limit may still be no JSON at all, which is worse.
 func (s *scanner) document() error {
 	at, err := s.value(0, 1)
-	if err == nil && blanks(s.body, at) != len(s.body) {
-		err = errSyntax
-	}
-	if err == nil || timeUp(s.ctx) != nil {
+	if err == nil {
+		if at = blanks(s.body, at); at != len(s.body) {
+			err = fmt.Errorf("something follows the JSON, at byte %d", at+1)
+		}
 		return err
+	}
+	if timeUp(s.ctx) != nil {
+		return err
+	}
+	for _, mark := range []string{"\xef\xbb\xbf", "\xff\xfe", "\xfe\xff"} {
+		if strings.HasPrefix(string(s.body[:min(len(s.body), len(mark))]), mark) {
+			return errors.New("it begins with a byte order mark")
+		}
 	}
 	var skipped skip
 	wrong, ok := errors.AsType[*json.SyntaxError](json.Unmarshal(s.body, &skipped))
@@ -42,7 +50,7 @@ func (s *scanner) document() error {
 	case ok && strings.HasSuffix(wrong.Error(), "exceeded max depth") && s.closed(): // it reads no deeper than 10,000 levels
 		return err
 	case ok:
-		return fmt.Errorf("the body is not JSON, at byte %d", wrong.Offset)
+		return fmt.Errorf("a syntax error at byte %d", wrong.Offset)
 	}
 	return err
 }
