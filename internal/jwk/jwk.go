@@ -58,7 +58,7 @@ type Set []Key
 
 // Errors of Parse. They hold no byte of the answer.
 var (
-	ErrFormat = errors.New("no JSON object with an array named \"keys\"")
+	ErrFormat = errors.New("no JSON object with an array named \"keys\", or something stands before or behind it")
 	ErrTwice  = errors.New("the member \"keys\" occurs twice")
 	ErrEmpty  = errors.New("the set holds no key")
 )

@@ -184,7 +184,7 @@ func (run *runState) checkParsed(r *probe.Result, v *keySetSnapshot) {
 	default:
 		detail := fmt.Sprintf("%s, of which %d to verify signatures", text.Count(len(v.set), "key"), verifying)
 		if same > 0 {
-			detail += fmt.Sprintf("; %d are listed twice", same)
+			detail += "; " + text.Plural(same, "is listed twice", "are listed twice")
 		}
 		r.Pass(check, "%s", detail)
 	}

@@ -182,7 +182,7 @@ func TestJWKS_oneVerifier(t *testing.T) {
 		"the current key is not there": {set(ec), nil,
 			[]string{"fail", `kid@URL fail(kid_missing): expected the kid "k1", got a set without it`}},
 		"an object without keys": {probetest.Respond(200, "application/json", "{}"), nil,
-			[]string{"fail", `keyset@URL fail(schema): expected a key set: no JSON object with an array named "keys"`}},
+			[]string{"fail", `keyset@URL fail(schema): expected a key set: no JSON object with an array named "keys", or something stands before or behind it`}},
 		"null":             {probetest.Respond(200, "application/json", "null"), nil, []string{"fail", `keyset@URL fail(schema): expected a key set: no JSON*`}},
 		"a list":           {probetest.Respond(200, "application/json", "[]"), nil, []string{"fail", `keyset@URL fail(schema): expected a key set: no JSON*`}},
 		"Keys":             {probetest.Respond(200, "application/json", strings.Replace(keysetOf(t, rs), "keys", "Keys", 1)), nil, []string{"fail", `keyset@URL fail(schema): expected a key set: no JSON*`}},
@@ -284,6 +284,10 @@ func TestKeyset_counts(t *testing.T) {
 	url := probetest.Serve(t, map[string]http.HandlerFunc{"/jwks": probetest.Respond(200, "application/json", keysetOf(t, rs, ec, rs, ec, weak))}) + "/jwks"
 	r := probetest.Run(t, Kind(), jwks([]string{url}, "k1"))
 	if got, want := probetest.Lines(r), "keyset@"+url+" pass(ok): 5 keys, of which 5 to verify signatures; 2 are listed twice\n"; !strings.Contains(got, want) {
+		t.Errorf("got\n%swant %s", got, want)
+	}
+	once := probetest.Serve(t, map[string]http.HandlerFunc{"/jwks": probetest.Respond(200, "application/json", keysetOf(t, ec, ec))}) + "/jwks"
+	if got, want := probetest.Lines(probetest.Run(t, Kind(), jwks([]string{once}, "k2"))), "2 keys, of which 2 to verify signatures; 1 is listed twice\n"; !strings.Contains(got, want) {
 		t.Errorf("got\n%swant %s", got, want)
 	}
 	if got := sampled(r, keysGauge, url); got != 5 {

@@ -60,14 +60,16 @@ func (c *Certificate) Judge(expiry, now time.Time) probe.Outcome {
 		return probe.Outcomef(probe.Cert, "expected a certificate valid for another %s, got none", limit)
 	}
 	left := expiry.Sub(now)
-	days := text.Count(int(left.Hours()/24), "day")
+	rest := text.Roughly(left)
 	switch {
+	case left < 0:
+		return probe.Outcomef(probe.Cert, "expected a certificate valid for another %s, got one that expired %s ago", limit, text.Roughly(-left))
 	case left < limit.D():
-		return probe.Outcomef(probe.Cert, "expected a certificate valid for another %s, got one that expires in %s", limit, days)
+		return probe.Outcomef(probe.Cert, "expected a certificate valid for another %s, got one that expires in %s", limit, rest)
 	case c.expiring(left):
-		return probe.Outcomef(probe.OK, "the certificate is valid for another %s: renew it, it fails below %s", days, limit)
+		return probe.Outcomef(probe.OK, "the certificate is valid for another %s: renew it, it fails below %s", rest, limit)
 	}
-	return probe.Outcomef(probe.OK, "the certificate is valid for another %s", days)
+	return probe.Outcomef(probe.OK, "the certificate is valid for another %s", rest)
 }
 
 func (c *Certificate) expiring(left time.Duration) bool { return c.Warn != nil && left < c.Warn.D() }

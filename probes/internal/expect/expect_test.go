@@ -101,6 +101,8 @@ func TestJudge_says(t *testing.T) {
 		{"{certificate: 30d}", valid(48 * 24 * time.Hour), "the certificate is valid for another 48 days"},
 		{"{certificate: 30d}", valid(29 * 24 * time.Hour), "the certificate is valid for another 29 days: renew it, it fails below 180h"},
 		{"{certificate: 30d}", valid(47 * time.Hour), "expected a certificate valid for another 180h, got one that expires in 1 day"},
+		{"{certificate: 30d}", valid(5*time.Hour + time.Minute), "expected a certificate valid for another 180h, got one that expires in 5 hours"},
+		{"{certificate: 30d}", valid(-2 * time.Hour), "expected a certificate valid for another 180h, got one that expired 2 hours ago"},
 		{"{json: {$.a: up}}", json("true"), `$.a: expected "up", got true`},
 		{"{json: {$.a: up}}", json("null"), `$.a: expected "up", got null`},
 		{"{json: {$.a: 1}}", json("123456789"), `$.a: expected "1", got 123456789`},
