@@ -20,6 +20,7 @@ const (
 // A run is one run of one job.
 type run struct {
 	id        probe.ID
+	settings  string // of the job
 	tick      time.Duration
 	began     time.Time
 	timeout   time.Duration
@@ -37,7 +38,7 @@ type ended struct {
 
 // startRun starts a run.
 func (l *loop) startRun(e *entry, lag time.Duration) {
-	r := &run{id: e.job.ID, tick: e.queuedTick, began: time.Now(), timeout: e.job.Timeout}
+	r := &run{id: e.job.ID, settings: e.job.Settings, tick: e.queuedTick, began: time.Now(), timeout: e.job.Timeout}
 	l.mu.Lock()
 	l.runs[r.id.Key()] = r
 	l.mu.Unlock()

@@ -80,8 +80,8 @@ func New(sink probe.Sink, o Options) *Scheduler {
 
 // Forever runs the jobs of the set last received, each at its interval, until ctx is done. It waits for the first
 // set; a later set replaces the one before. A set must not be changed after it was sent. Jobs that are in both, by system and name and with the same interval,
-// keep their due times. Other changed settings take effect at the next run. The result of a removed job that is still
-// running is not observed. When sets is closed the last set stays.
+// keep their due times. Other changed settings take effect at the next run. The result of a run is not
+// observed if its job was removed, or got other settings, while it ran. When sets is closed the last set stays.
 //
 // When ctx is done nothing starts any more. Forever returns when all runs have ended. Runs that were cancelled are
 // observed only if they had proven a failure before, and runs that ignore their timeout are not waited for.

@@ -41,7 +41,7 @@ func (l *loop) apply(jobs []probe.Job) {
 	defer l.mu.Unlock()
 	l.dropEnded()
 	for k, r := range l.runs {
-		if e := l.entries[k]; e == nil || e.job.ID != r.id {
+		if e := l.entries[k]; e == nil || e.job.ID != r.id || e.job.Settings != r.settings {
 			r.observed.Store(true)
 		}
 	}

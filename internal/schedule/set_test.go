@@ -136,6 +136,33 @@ func TestReload_changedType(t *testing.T) {
 	})
 }
 
+// A run that is under way as the settings change has an answer to a question that is no longer asked: its pass would be that of the new
+// one until that runs, which may take a day. A run whose job has new labels only counts.
+func TestReload_changedSettings(t *testing.T) {
+	for name, c := range map[string]struct{ settings, want string }{
+		"others":   {"expects 500", "[]"},
+		"the same": {"expects 200", "[pass(ok)]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := job("a", time.Hour, takes(6*time.Second))
+				a.Settings = "expects 200"
+				r := forever(t, &log{}, Options{}, []probe.Job{a})
+				for len(r.of("a")) == 0 {
+					pass(time.Second)
+				}
+				b := a
+				b.Settings, b.Labels = c.settings, map[string]string{"env": "test"}
+				r.sets <- []probe.Job{b}
+				pass(10 * time.Second)
+				if got := fmt.Sprint(r.verdicts("a")); got != c.want {
+					t.Errorf("observed %s, expected %s", got, c.want)
+				}
+			})
+		})
+	}
+}
+
 func TestReload_jobThatComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var under atomic.Int32
