@@ -54,8 +54,8 @@ func Parse(kinds probe.Kinds, files ...File) (*Config, error) {
 }
 
 // Reparse is Parse, of the same kinds, for files that take the place of those of a running configuration. An entry whose text is the same
-// as in the file of that name keeps its probe, if all that it says is in the text: not where it refers to an anchor. So does one that
-// was made of a target, if its target and the text of the entry with for_each are the same.
+// as in the file of that name and system keeps its probe, if all that it says is in the text: not where it refers to an anchor. So does one
+// that was made of a target, if its target and the text of the entry with for_each are the same.
 func (c *Config) Reparse(kinds probe.Kinds, files ...File) (*Config, error) {
 	l := &loader{decoder: &strictyaml.Decoder{}, kinds: kinds, before: c.known, used: map[textKey]bool{}, left: maxProbes}
 	if err := checkKinds(l.decoder, kinds); err != nil {
@@ -144,7 +144,7 @@ func (l *loader) readFile(f File, long *strictyaml.Long) (*fileHeader, []*probeE
 	if long != nil && long.Len <= l.left {
 		h, wrong := readHeader(l.decoder, f.Name, &tree{data: f.Data, head: long.Head})
 		h.Probes = nil
-		values := func(text []byte) int { return l.values(keyOfText(f, text)) }
+		values := func(text []byte) int { return l.values(keyOfText(f, h.System, text)) }
 		var entries []*probeEntry
 		for piece := long.Next(values); piece != nil; piece = long.Next(values) {
 			some, mistakes := l.readEntries(f, h, piece, len(entries))

@@ -51,7 +51,7 @@ type probeEntry struct {
 func (l *loader) readEntries(f File, h *fileHeader, items []strictyaml.Item, before int) (entries []*probeEntry, wrong Errors) {
 	d, kinds := l.decoder, l.kinds
 	for i, item := range items {
-		n, text := item.Node, keyOfText(f, item.Text)
+		n, text := item.Node, keyOfText(f, h.System, item.Text)
 		p := &probeEntry{place: place{file: h.file, tree: h.tree, probe: i + before + 1, made: n}, text: text, begins: item.Line, values: item.Values}
 		if item.Known {
 			k := l.before[text]

@@ -6,8 +6,8 @@ import (
 	"prober/internal/probe"
 )
 
-// A known is what the text of an entry says by itself, with the probe that came of it. The same text in a file of the same name says
-// the same again: secrets, files and variables are read at use, and what the rest of the files adds to a probe is settled again at each load.
+// A known is what the text of an entry says by itself, with the probe that came of it. The same text in a file of the same name, and of
+// the same system, says the same again: secrets, files and variables are read at use, and what the rest of the files adds to a probe is settled again at each load.
 type known struct {
 	job               *probe.Job // that came of it; what it has of the header is not used
 	severity          string
@@ -18,14 +18,14 @@ type known struct {
 	values            int // in the text
 }
 
-// A textKey stands for the text of an entry and the name of its file. The zero value stands for a text that does not say
-// all by itself.
+// A textKey stands for the text of an entry, the name of its file and its system: a probe of another system is another one, and may run
+// before a run of this one has ended. The zero value stands for a text that does not say all by itself.
 type textKey [16]byte
 
 //go:noinline
-func keyOfText(f File, text []byte) (key textKey) {
+func keyOfText(f File, system string, text []byte) (key textKey) {
 	if text != nil && f.Env == nil {
-		sum := sha256.Sum256(append(append([]byte(f.Name), 0), text...))
+		sum := sha256.Sum256(append([]byte(f.Name+"\x00"+system+"\x00"), text...))
 		copy(key[:], sum[:])
 	}
 	return key
