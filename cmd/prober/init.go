@@ -137,8 +137,8 @@ const firstHints = `    # runbook: down
     #   status: 200
     #   body: {contains: Welcome}   # or json: {"$.status": ok}
     #   latency: 2s
-    #   certificate: 14d            # the certificate is valid for at least that long
-    # catch_all_check: true         # fails if a path that does not exist gets the same response
+    #   certificate: 14d            # a warning if it expires within that, a failure if within a quarter
+    # catch_all_check: true         # proves nothing if a path that does not exist gets the same response
 `
 
 var notInNames = regexp.MustCompile(`[^A-Za-z0-9]+`)
