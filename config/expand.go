@@ -59,7 +59,7 @@ func newExpander(kinds probe.Kinds, headers []*fileHeader, entries []*probeEntry
 			x.slots = append(x.slots, slot{each: p.each, prototype: p.each.prototype(p)})
 			continue
 		}
-		x.slots = append(x.slots, slot{job: makeJob(headers, p)})
+		x.slots = append(x.slots, slot{job: *p.job}) // with its windows
 	}
 	for i, p := range entries {
 		if p.each == nil {

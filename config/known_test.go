@@ -260,6 +260,19 @@ func TestReparse_alias(t *testing.T) {
 	}
 }
 
+// A window is one, be there an entry with for_each or not.
+func TestParse_maintenanceBesideLists(t *testing.T) {
+	c, err := config.Parse(probes.Kinds(), config.File{Name: "shop.yaml", Data: []byte(strings.Replace(shopFile, "probes:\n", "maintenance:\n  - {weekly: Mon 02:00-04:00, zone: UTC}\nprobes:\n", 1))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, j := range c.Expand(podTargets("192.0.2.10:80")).Jobs {
+		if n := len(j.Maintenance); n != 1 {
+			t.Errorf("%s has %d windows", j.Name, n)
+		}
+	}
+}
+
 // A probe of another system is another one: it may run before the last run of this one has ended.
 func TestReparse_otherSystem(t *testing.T) {
 	load := func(of *config.Config, system string) *config.Config {
