@@ -124,16 +124,12 @@ func (i *inboundServer) run(ctx context.Context) {
 	}
 }
 
-// shutdown stops to listen and waits for open requests. What came is kept by run.
-func (i *inboundServer) shutdown() {
+// http returns the server, whose shutdown waits for open requests; nil if there is none. What came is kept by run.
+func (i *inboundServer) http() *http.Server {
 	if i == nil {
-		return
+		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), requestGrace)
-	defer cancel()
-	if i.server.Shutdown(ctx) != nil {
-		i.server.Close()
-	}
+	return i.server
 }
 
 // lost is called when the file had to be replaced.

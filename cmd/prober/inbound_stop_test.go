@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -160,4 +161,60 @@ probes:
 			interrupt(t, s, p, func() { start(t, nil, args...).receiver(t) }, file)
 		})
 	}
+}
+
+// TestInbound_stoppedWhileAnswering stops the prober while a slow answer and a request for a page are open: neither waits for the other,
+// so that the prober ends within the time that it says.
+func TestInbound_stoppedWhileAnswering(t *testing.T) {
+	testenv.Slow(t, "it starts a prober and stops it")
+	s := &provider{outbox: outbox{t: t, secret: []byte("0123456789abcdef0123456789abcdef")}}
+	dir := t.TempDir()
+	file := writeFile(t, dir, "prober.yaml", fmt.Sprintf(`
+system: logi
+probes:
+  - name: hooks
+    type: webhook
+    interval: 1s
+    timeout: 900ms
+    public: http://127.0.0.1:1/{token}
+    token: {file: %s}
+    signature: {scheme: standard, secrets: [{file: %s}]}
+    id: {json: $.event_id}
+    within: 5s
+    schedule: 20s
+    cases:
+      slow: {answers: [{status: 200, after: 20s}]}
+`, writeFile(t, dir, "token", backupToken), writeFile(t, dir, "secret", "whsec_"+base64.StdEncoding.EncodeToString(s.secret))))
+	p := start(t, nil, "--config.file="+file, "--inbound.listen-address=127.0.0.1:0")
+	s.hooks = map[string]string{"17": p.receiver(t) + "/" + backupToken}
+	p.waitForRuns(t, "hooks", 1)
+	<-time.After(1100 * time.Millisecond) // what is signed in the second of the start may be a replay
+	answered := make(chan string, 1)
+	go func() { answered <- s.attempt(context.Background(), "evt-1", "17") }()
+	select {
+	case got := <-answered:
+		t.Fatalf("it is answered at once: %s", got)
+	case <-time.After(time.Second):
+	}
+	page, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer page.Close()
+	if _, err := page.Write([]byte("GET / HTTP/1.1\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	if err := p.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if status, err := p.Wait(ctx); err != nil || status != exitPass {
+		t.Errorf("got status %d, %v", status, err)
+	}
+	if took := time.Since(began); took > 2*requestGrace-time.Second { // two graces in a row are more
+		t.Errorf("it took %s", took)
+	}
+	<-answered
 }

@@ -67,20 +67,23 @@ func (s *server) run(ctx context.Context, o *options, reload *reloader, pages ht
 	stop()
 	stopped := time.Now()
 	within(runGrace, func() { <-observing.Done() }) // what runs do in the end may have others send something
-	s.inbound.shutdown()
+	end, cancel := context.WithTimeout(context.Background(), requestGrace)
+	defer cancel()
+	var closing sync.WaitGroup // of one listener beside the others, so that all end within one grace
+	for _, server := range []*http.Server{main, plain, s.inbound.http()} {
+		closing.Go(func() {
+			if server != nil && server.Shutdown(end) != nil {
+				server.Close()
+			}
+		})
+	}
+	closing.Go(func() { s.public.shutdown(end) })
+	closing.Wait()
 	received()
 	if !within(max(time.Second, runGrace-time.Since(stopped)), running.Wait) {
 		s.log.Warn("Some runs did not end in time")
 	}
 	closeProbes(s.config.Load().Jobs)
-	end, cancel := context.WithTimeout(context.Background(), requestGrace)
-	defer cancel()
-	for _, server := range []*http.Server{main, plain} {
-		if server.Shutdown(end) != nil {
-			server.Close()
-		}
-	}
-	s.public.shutdown(end)
 	return status
 }
 
