@@ -14,7 +14,7 @@ func (a addressed) Addresses() []string { return a.addresses }
 
 func TestAddressesHoldNoSecret(t *testing.T) {
 	j := Job{Probe: addressed{addresses: []string{
-		"https://user:hunter2@shop.example:8443/a%20b?token=hunter2#x", "", "https://shop.example:8443/a%20b", "10.0.0.1:80", "[::1]:80",
+		"https://user:hunter2@shop.example:8443/a%20b?token=hunter2#x", "", "https://shop.example:8443/a%20b", "10.0.0.1:80", "[::1]:80", "?token=hunter2",
 		"https://shop.example/{org}/notes?id={id}", "10.0.0.1:80",
 	}}}
 	want := "[https://shop.example:8443/a%20b 10.0.0.1:80 [::1]:80 https://shop.example/{org}/notes]"

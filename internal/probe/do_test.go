@@ -119,6 +119,21 @@ func TestDo(t *testing.T) {
 			func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, 7 * time.Second,
 			"it inconclusive(cancelled)\nrun inconclusive(cancelled)", "inconclusive(cancelled)", 7 * time.Second},
 
+		{"a failure that cites its exchange, then cancelled", func(ctx context.Context, r *Result) {
+			r.Exchanged(Exchange{Check: "it", TraceID: "a", Reason: Reset})
+			r.Fail("it", Replicas, "found 1")
+			<-ctx.Done()
+		}, never, time.Second,
+			"it fail(replicas)\nrun inconclusive(cancelled)", "fail(replicas)", time.Second},
+		{"a failure, then suspended", func(_ context.Context, r *Result) {
+			r.Fail("early", Status, "got 500")
+			i := r.shared.interrupted
+			i.mu.Lock()
+			i.last = i.last.Add(-3 * time.Second) // nobody has looked for so long
+			i.mu.Unlock()
+			r.Fail("it", Slow, "answered, much too late")
+		}, never, 0,
+			"early fail(status)\nit inconclusive(suspended)\nrun inconclusive(suspended)", "fail(status)", 0},
 		{"a breach, then cancelled", func(ctx context.Context, r *Result) { r.Fail("it", AuthBypass, "got 501"); <-ctx.Done() }, never, time.Second,
 			"it fail(auth_bypass)\nrun inconclusive(cancelled)", "fail(auth_bypass)", time.Second},
 		{"a failure, then cancelled", func(ctx context.Context, r *Result) {
@@ -263,6 +278,7 @@ func TestHangInEach(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		r := job(func(_ context.Context, r *Result) {
+			run := r
 			for range 9 { // so that the slice has room for what comes later
 				r.Pass("before", "good")
 			}
@@ -276,6 +292,7 @@ func TestHangInEach(t *testing.T) {
 						target := r.Target()
 						if r.Pass("inner", "good"); target == "b2" {
 							<-release
+							run.LinkExchange("before", "late")
 						}
 					})
 				}
@@ -292,8 +309,8 @@ func TestHangInEach(t *testing.T) {
 		}
 		close(release)
 		<-r.Abandoned
-		if got := lines(r); got != want {
-			t.Errorf("what was left behind changed the result to\n%s", got)
+		if got := lines(r); got != want || r.Checks[8].TraceID != "" {
+			t.Errorf("what was left behind changed the result to\n%s, citing %q", got, r.Checks[8].TraceID)
 		}
 	})
 }
@@ -328,6 +345,17 @@ func TestAwait(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDo_endsItsContext: what a probe left behind in the background ends with its run.
+func TestDo_endsItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var of context.Context
+		job(func(ctx context.Context, r *Result) { of = ctx; r.Pass("it", "good") }).Do(t.Context())
+		if <-of.Done(); !errors.Is(of.Err(), context.Canceled) {
+			t.Errorf("got %v, want it cancelled at the end of the run", of.Err())
+		}
+	})
 }
 
 // A value that is still being written as text when the time is up must not keep Do from returning.
@@ -439,6 +467,8 @@ func TestSecretsLeaveAResultNowhere(t *testing.T) {
 		r.Fail("it", Body, "got %s and %q", value, value)
 		r.Pass("it", "%s", value)
 		r.Report("it", Header, value)
+		r.LinkExchange("it", value)
+		r.Deployed([]Deploy{{ID: value, Version: value}}, value)
 		r.Exchanged(Exchange{URL: "https://x.example/" + value, Version: value, TraceID: value, TargetTraceID: value})
 		r.Measure(&Measure{Name: "probe_x", Labels: []string{"a"}}, 1, value)
 		r.Each([]string{"a"}, func(_ int, r *Result) { r.Fail("it", Body, "got %s", value) })
@@ -446,7 +476,7 @@ func TestSecretsLeaveAResultNowhere(t *testing.T) {
 	if len(r.Checks) != 4 || len(r.Exchanges) != 1 || len(r.Samples) != 1 {
 		t.Fatalf("got %+v", r)
 	}
-	if text := fmt.Sprintf("%+v", r); strings.Contains(text, "hunter2-") || strings.Count(text, "<redacted>") != 10 {
+	if text := fmt.Sprintf("%+v", r); strings.Contains(text, "hunter2-") || strings.Count(text, "<redacted>") != 14 {
 		t.Errorf("%d places are redacted in %s", strings.Count(text, "<redacted>"), text)
 	}
 }
@@ -460,15 +490,24 @@ func (lists) Local() ([]Target, Outcome, bool) { return nil, Outcome{}, true }
 func TestDo_targets(t *testing.T) {
 	t.Parallel()
 	found := []Target{{Address: "10.0.0.1:80"}}
-	ask := func(_ context.Context, r *Result) { r.Targets = found; r.Pass("it", "good") }
+	ask := func(ctx context.Context, r *Result) {
+		if every := IntervalOf(ctx); every != time.Minute && every != 0 {
+			t.Errorf("it is asked every %s", every)
+		} else if r.Listed(found); every != 0 {
+			r.Pass("it", "listed every %s", every)
+		} else {
+			r.Pass("it", "listed once")
+		}
+	}
 	for want, expand := range map[string]func([]Target) Outcome{
 		"it pass(ok)\nprobes inconclusive(no_targets)": nil,
 		"it pass(ok)\nprobes pass(ok)":                 func(all []Target) Outcome { return Outcomef(OK, "%d probes", len(all)) },
 		"it pass(ok)\nprobes fail(schema)":             func([]Target) Outcome { return Outcomef(Schema, "two targets have the same name") },
 	} {
-		r := Job{Probe: lists{asks(ask)}, Timeout: time.Second, Expand: expand}.Do(t.Context())
-		if got := lines(r); got != want {
-			t.Errorf("got %s, want %s", got, want)
+		r := Job{Probe: lists{asks(ask)}, Interval: time.Minute, Timeout: time.Second, Expand: expand}.Do(t.Context())
+		often := map[bool]string{true: "listed every 1m0s", false: "listed once"}[expand != nil] // only who has probes made of it caches for that long
+		if got := lines(r); got != want || r.Checks[0].Detail != often || len(r.Targets) != 1 {
+			t.Errorf("got %s: %s, %v; want %s: %s", got, r.Checks[0].Detail, r.Targets, want, often)
 		}
 	}
 }

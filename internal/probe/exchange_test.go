@@ -44,12 +44,29 @@ func TestRateLimited(t *testing.T) {
 		"a check":         {Result{Checks: []Check{{}, {Reason: RateLimited}, {}}}, 0, true},
 		"an answer":       {Result{Exchanges: []Exchange{{Status: 429}, {Status: 200}}}, 0, true},
 		"the longest":     {Result{Exchanges: []Exchange{{Status: 429, RetryAfter: time.Hour}, {Status: 429, RetryAfter: time.Minute}}}, time.Hour, true},
+		"another check":   {Result{Checks: []Check{{Reason: Status}}}, 0, false},
 		"one on purpose":  {Result{Exchanges: []Exchange{{Status: 429, Expected: true, RetryAfter: time.Hour}}}, 0, false},
 		"another as well": {Result{Exchanges: []Exchange{{Status: 429, Expected: true, RetryAfter: time.Hour}, {Status: 429, RetryAfter: 1}}}, 1, true},
 	} {
 		if wait, limited := test.result.RateLimited(); wait != test.wait || limited != test.limited {
 			t.Errorf("%s: got %s, %t", name, wait, limited)
 		}
+	}
+}
+
+// An exchange supports the check that cites it, or the one that it was made for and that cites none.
+func TestExchange_supports(t *testing.T) {
+	x := Exchange{Check: "read", Target: "a", TraceID: "1"}
+	for c, want := range map[Check]bool{
+		{Name: "read", Target: "a"}: true, {Name: "list", Target: "a"}: false, {Name: "read", Target: "b"}: false,
+		{Name: "read", Target: "a", TraceID: "2"}: false, {Name: "list", TraceID: "1"}: true,
+	} {
+		if x.Supports(c) != want {
+			t.Errorf("%+v: supported: %t", c, !want)
+		}
+	}
+	if got := x.Answered() + ", " + (&Exchange{Status: 503}).Answered(); got != "answered, answered 503" {
+		t.Errorf("got %s", got)
 	}
 }
 

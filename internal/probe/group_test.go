@@ -22,6 +22,8 @@ func TestGroupChecks(t *testing.T) {
 		at("replicas", "", "one is gone"),
 		at("live", far, "refuses"),
 		at("live", a, "("+a+" refuses, unlike "+far+")"),
+		at("pods", "shop/eu", "shop/eu refuses in eu"),
+		at("pods", "news/eu", "news/eu refuses in eu"),
 	}) {
 		c := group.Check()
 		got = append(got, fmt.Sprintf("%d of %d: %s@%s %s %q", len(group), len(group.Targets()), c.Name, c.Target, c.TraceID, c.Detail))
@@ -32,6 +34,7 @@ func TestGroupChecks(t *testing.T) {
 		`1 of 1: ready@10.0.0.1:80 of 10.0.0.1:80 "refuses"`,
 		`1 of 1: replicas@ of  "one is gone"`,
 		`1 of 1: live@10.0.0.1:8080 of 10.0.0.1:8080 "refuses"`,
+		`2 of 2: pods@  "it refuses in eu"`,
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%q\nexpected\n%q", got, want)

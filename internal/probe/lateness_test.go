@@ -29,8 +29,8 @@ func TestDo_ownDelayExplainsATimeout(t *testing.T) {
 			r.Fail("b", Timeout, "no answer")
 		}, "a fail(status)\nb inconclusive(self_delay)\nrun inconclusive(self_delay)"},
 		{"late, and another reason for it", 600 * time.Millisecond, func(r *Result) {
-			r.Exchanged(Exchange{Check: "live", Target: "a", Reason: Timeout})
-			r.Exchanged(Exchange{Check: "live", Target: "b", Status: 500})
+			r.Exchanged(Exchange{Check: "live", Target: "b", Status: 500, TraceID: "1"})
+			r.Exchanged(Exchange{Check: "live", Target: "a", Reason: Timeout, TraceID: "2"})
 			r.Note("split", Outcome{inverted, "ready but not live"}) // rests on no exchange of its own
 			r.Each([]string{"a", "b"}, func(_ int, r *Result) { r.Note("live", Outcome{inverted, "ready but not live"}) })
 		}, "split inconclusive(self_delay)\nlive a inconclusive(self_delay)\nlive b fail(inverted)\nrun inconclusive(self_delay)"},
@@ -113,12 +113,26 @@ func TestLateness_addsUp(t *testing.T) {
 			{timerSlack, 50 * time.Millisecond},
 			{2 * time.Millisecond, 52 * time.Millisecond},
 		} {
-			l.Rest()
-			l.due = time.Now().Add(latenessTick)
+			l.Watch()
+			l.timer.Stop() // as if the timer had not had its turn
 			time.Sleep(latenessTick + c.late)
 			if got := l.Total(); got != c.total {
 				t.Errorf("late by %s: got %s in all, expected %s", c.late, got, c.total)
 			}
+			l.look() // its turn, at last
+			l.timer.Stop()
+			if time.Sleep(latenessTick); l.Total() != c.total {
+				t.Errorf("late by %s, and then in time: got %s in all, expected %s", c.late, l.Total(), c.total)
+			}
+			if l.Rest(); l.Total() != c.total {
+				t.Errorf("late by %s, and then at rest: got %s in all, expected %s", c.late, l.Total(), c.total)
+			}
+		}
+		l.Watch()
+		l.timer.Stop()
+		time.Sleep(latenessTick + 50*time.Millisecond)
+		if l.Rest(); l.Total() != 102*time.Millisecond {
+			t.Errorf("late when the last run ended: got %s in all, expected 102ms", l.Total())
 		}
 	})
 }

@@ -10,6 +10,9 @@ import (
 func TestObjective(t *testing.T) {
 	t.Parallel()
 	const day = 24 * time.Hour
+	if !(Objective{}).IsZero() || (Objective{Percent: 99}).IsZero() {
+		t.Error("the zero objective is one, or another is none")
+	}
 	every := func(all ...time.Duration) []time.Duration { return all }
 	for name, c := range map[string]struct {
 		percent   float64

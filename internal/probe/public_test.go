@@ -9,6 +9,14 @@ import (
 func TestUptime(t *testing.T) {
 	t.Parallel()
 	const day = 24 * time.Hour
+	for _, u := range []Uptime{{Span: day}, {Known: day, Passed: day}} {
+		if got := u.String(); got != "unknown" {
+			t.Errorf("%+v: got %s, want unknown", u, got)
+		}
+	}
+	if got, want := (Uptime{Span: 5, Known: 3, Passed: 2}).Add(Uptime{Span: 50, Known: 30, Passed: 20}), (Uptime{Span: 55, Known: 33, Passed: 22}); got != want {
+		t.Errorf("the sum is %+v, want %+v", got, want)
+	}
 	for want, u := range map[string]Uptime{
 		"unknown":                   {},
 		"100 %":                     {Passed: day, Known: day, Span: day},

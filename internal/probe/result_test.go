@@ -97,6 +97,9 @@ func TestReportTakesTheVerdictOfTheReason(t *testing.T) {
 		words[why.Word] = true
 		r := NewResult(ID{})
 		r.Report("it", why, "so")
+		if (Outcome{Reason: why}).Passed() != (why.Verdict == Pass) {
+			t.Errorf("an outcome with the reason %s passed: %t", why, why.Verdict != Pass)
+		}
 		if got := r.Checks[0]; got.Verdict != why.Verdict || got.Reason != why {
 			t.Errorf("expected %s(%s), got %s(%s)", why.Verdict, why, got.Verdict, got.Reason)
 		}
@@ -135,7 +138,11 @@ func TestMeasure(t *testing.T) {
 	r.Measure(m, 1.5, labels...)
 	labels[0] = "changed later"
 	r.Measure(m, -2, "bad\x1b\xff")
-	if len(r.Samples) != 2 || r.Samples[0].Value != 1.5 || r.Samples[0].Measure != m || r.Samples[0].Values[0] != "ok" {
+	r.OneOf(m, "up", []string{"up", "down"})
+	if up, down := r.Samples[2], r.Samples[3]; up.Value != 1 || up.Values[0] != "up" || down.Value != 0 || down.Values[0] != "down" {
+		t.Errorf("of two states the first holds: got %+v", r.Samples[2:])
+	}
+	if r.Samples = r.Samples[:2]; r.Samples[0].Value != 1.5 || r.Samples[0].Measure != m || r.Samples[0].Values[0] != "ok" {
 		t.Errorf("got %+v, want what is a number, as it was", r.Samples)
 	}
 	if got := r.Samples[1].Values[0]; !strings.HasPrefix(got, "sha256:") {

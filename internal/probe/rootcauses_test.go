@@ -31,6 +31,7 @@ func TestRootCauses(t *testing.T) {
 		{"a control that failed itself", []Check{down, {Name: "control", Verdict: Fail, Reason: ControlFailed}}, 2, ""},
 		{"the same check at other targets", []Check{at("context", "a", Fail), at("context", "b", Inconclusive), lacking("oracle"), at("context", "c", Inconclusive)}, 1, "context (b, c), oracle"},
 		{"the same check without a target", []Check{at("context", "a", Fail), lacking("context"), lacking("oracle")}, 1, "context, oracle"},
+		{"the same check at three targets", []Check{at("context", "a", Fail), at("context", "b", Inconclusive), at("context", "c", Inconclusive), at("context", "d", Inconclusive), lacking("oracle")}, 1, "context (b, c, d), oracle"},
 		{"the same check at many targets", []Check{at("context", "a", Fail), at("context", "b", Inconclusive), at("context", "c", Inconclusive), at("context", "d", Inconclusive), at("context", "e", Inconclusive), lacking("oracle")}, 1, "context (b, c, d and 1 more), oracle"},
 	} {
 		causes, consequences := RootCauses(c.notPassed)

@@ -94,8 +94,6 @@ func SettingErrors(err error) []SettingError {
 	switch e := err.(type) { //nolint:errorlint // a joined error is taken apart, level by level
 	case nil:
 		return nil
-	case SettingError:
-		return []SettingError{e}
 	case interface{ Unwrap() []error }:
 		var all []SettingError
 		for _, inner := range e.Unwrap() {

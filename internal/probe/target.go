@@ -76,7 +76,7 @@ func (t Target) Split() (host, port string, ok bool) {
 	rest := t.Address
 	if t.IsURL() {
 		u, err := url.Parse(t.Address)
-		if err != nil || u.User != nil || u.Opaque != "" || strings.ContainsAny(t.Address, "?#@\\") || (u.Scheme != "http" && u.Scheme != "https") ||
+		if err != nil || strings.ContainsAny(t.Address, "?#@\\") || (u.Scheme != "http" && u.Scheme != "https") ||
 			strings.ContainsFunc(t.Address, func(c rune) bool { return c <= ' ' || c > '~' || strings.ContainsRune(`"<>^{}|`+"`", c) }) {
 			return "", "", false
 		}

@@ -75,6 +75,7 @@ func TestLabel(t *testing.T) {
 		"":                       "",
 		"v1.2.3":                 "v1.2.3",
 		"a b":                    "a b",
+		"~alpha":                 "~alpha",
 		strings.Repeat("a", 128): strings.Repeat("a", 128),
 	}
 	for value, want := range tests {

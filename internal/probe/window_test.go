@@ -2,6 +2,7 @@ package probe
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -70,6 +71,13 @@ func TestWindowIsOpenByTheClocksOfItsZone(t *testing.T) {
 	if w, _, open := both.Maintained(once.From); !open || w.Why != "longer" {
 		t.Errorf("of two open windows got %+v, want the one that closes last", w)
 	}
+	slices.Reverse(both.Maintenance)
+	if w, _, open := both.Maintained(once.From); !open || w.Why != "longer" {
+		t.Errorf("of two open windows got %+v, want the one that closes last", w)
+	}
+	if w, _, open := both.Maintained(once.From.Add(-time.Second)); open {
+		t.Errorf("before its windows a job is maintained: %+v", w)
+	}
 	if _, _, open := (Job{}).Maintained(once.From); open {
 		t.Error("a job without windows is maintained")
 	}
@@ -93,6 +101,12 @@ func TestWindowTimes(t *testing.T) {
 		{WindowTimes{Weekly: "Sun 02:00-24:01"}, rule + ", with hours from 00 to 24, minutes from 00 to 59, and not the same twice", ""},
 		{WindowTimes{Weekly: "Sun 02:60-04:00"}, rule + ", with hours from 00 to 24, minutes from 00 to 59, and not the same twice", ""},
 		{WindowTimes{Weekly: "Son 02:00-04:00"}, rule, ""},
+		{WindowTimes{Weekly: "Sun 02:00-04:00", Zone: "Local"}, "zone: expected a time zone, such as Europe/Berlin", ""},
+		{WindowTimes{Weekly: "Sun 02:00-04:00", Zone: "Europe/Nowhere"}, "zone: expected a time zone, such as Europe/Berlin", ""},
+		{WindowTimes{Weekly: "Sun 02:00-04:00", From: "2026-11-22T22:00:00Z"}, "weekly: is in place of from and to", ""},
+		{WindowTimes{Weekly: "Sun 02:00-04:00", To: "2026-11-22T22:00:00Z"}, "weekly: is in place of from and to", ""},
+		{WindowTimes{From: "2026-11-22T22:00:00Z", To: "2026-11-22T23:00:00Z", Zone: "UTC"}, "zone: is for weekly; from and to name their own offset", ""},
+		{WindowTimes{From: "2026-11-22T22:00:00Z", To: "tomorrow"}, "to: expected a time after RFC 3339, such as 2026-11-22T22:00:00Z", ""},
 	} {
 		wrong := ""
 		w := c.times.Parse(func(key, format string, args ...any) { wrong += key + ": " + fmt.Sprintf(format, args...) })

@@ -96,10 +96,9 @@ func TestPhase_replicas(t *testing.T) {
 			s := New(nil, Options{Offset: float64(replica) / 3})
 			ticks = append(ticks, fraction(phase(i, interval, s.offset), interval))
 		}
-		slices.Sort(ticks)
-		for j, gap := range []time.Duration{ticks[1] - ticks[0], ticks[2] - ticks[1], ticks[0] + interval - ticks[2]} {
-			if (gap - interval/3).Abs() > time.Microsecond {
-				t.Fatalf("job %d: gap %d between replicas is %s, want a third of %s", i, j, gap, interval)
+		for j, at := range ticks {
+			if later := (at - ticks[0] + interval) % interval; (later - time.Duration(j)*interval/3).Abs() > time.Microsecond {
+				t.Fatalf("job %d: replica %d asks %s after the first, want %d thirds of %s", i, j, later, j, interval)
 			}
 		}
 	}
