@@ -96,15 +96,3 @@ func (s *system) templateQuery(query string) string {
 	}
 	return templateString(query)
 }
-
-// notMade matches the probes that are always there.
-func (s *system) notMade() []string {
-	if s.each == nil {
-		return nil
-	}
-	var words []string
-	for _, e := range s.each {
-		words = append(words, e.word)
-	}
-	return []string{noneOf("probe", words)}
-}

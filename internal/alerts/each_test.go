@@ -43,7 +43,7 @@ func TestEach(t *testing.T) {
 		`probe:probe_verdict:votes{system="shop",probe=~"b\\.[a-zA-Z0-9_.-]+",env="prod"} > 0`,
 		`summary: 'up: shop/{{ $labels.probe }} fails'`,
 		"{{ range query (printf `probe:probe_failures:recent{system=\"shop\",probe=%q,env=\"prod\"}` $labels.probe) }}",
-		`(count(group by (probe) (probe_success{system="shop",env="prod",probe!~"b\\.[a-zA-Z0-9_.-]+|tls-[a-zA-Z0-9_.-]+|more-[a-zA-Z0-9_.-]+"})) or vector(0)) < 1`,
+		`(count(group by (probe) (probe_success{system="shop",env="prod",probe="backends"})) or vector(0)) < 1`,
 		`probe_interval_seconds{system="shop",probe=~"b\\.[a-zA-Z0-9_.-]+|tls-[a-zA-Z0-9_.-]+|more-[a-zA-Z0-9_.-]+|backends",env="prod"}`,
 		`of the probes backends, b.{host}, tls-{host}, more-{host}.`, `probe="b.x"`,
 		"target_matchers:\n", `probe=~"b\\.[a-zA-Z0-9_.-]+"`,

@@ -183,7 +183,11 @@ func (v *view) failedWithin(window time.Duration) bool {
 // notPassing reports whether the probe has not passed for two windows, and fails and is inconclusive in turn.
 func (v *view) notPassing(window time.Duration) bool {
 	failsThroughout := v.failing() && v.now.Sub(v.since) >= window
-	return !v.passed.IsZero() && v.now.Sub(v.passed) > 2*window && v.failedWithin(2*window) && !failsThroughout
+	last := v.passed
+	if last.IsZero() {
+		last = v.registered
+	}
+	return v.now.Sub(last) > 2*window && v.failedWithin(2*window) && !failsThroughout
 }
 
 // neverPassed reports whether the probe never passed since the prober started.

@@ -74,10 +74,15 @@ func (s *system) recordingRules() []Rule {
 	probes := oneOf("probe", replicated)
 	checks := lastKnown(selector("probe_check_success", s.all(), probes))
 	return append(rules,
-		Rule{Record: checkMax, Expr: "max " + s.by("check") + " (" + checks + ")"},
-		Rule{Record: checkMin, Expr: "min " + s.by("check") + " (" + checks + ")"},
-		Rule{Record: stateMax, Expr: "max " + s.by("state") + " (" + lastKnown(selector(healthState, s.all(), probes)) + ")"},
+		Rule{Record: checkMax, Expr: s.median("ceil", "max", checks, "check")},
+		Rule{Record: checkMin, Expr: s.median("floor", "min", checks, "check")},
+		Rule{Record: stateMax, Expr: s.median("ceil", "max", lastKnown(selector(healthState, s.all(), probes)), "state")},
 	)
+}
+
+// median is what most probers see of all their targets; round decides where they are divided.
+func (s *system) median(round, of, series, label string) string {
+	return round + "(quantile " + s.by(label) + " (0.5, " + of + " without (target) (" + series + ")))"
 }
 
 // statusExpr is the status on which each check rests that did not pass lately. A check without an exchange of its own,
@@ -88,7 +93,7 @@ func (s *system) statusExpr() string {
 	checked := selector("probe_check_success", s.all())
 	own := "max " + s.by("check", "target") + " (" + status + ")"
 	return lines(
-		"("+own+" unless max "+s.by("check", "target")+" ("+checked+" == 1))",
+		"max "+s.by("check", "target")+" ("+status+" unless "+checked+" == 1)", // of each prober, since others may see it pass
 		"  and on ("+strings.Join(s.keys, ", ")+", check) "+selector(recentFailures, s.all()),
 		"or (max "+s.by("check", "target")+" ("+checked+" == 0) unless "+own+")",
 		"  + on ("+strings.Join(s.keys, ", ")+", target) group_left ()",

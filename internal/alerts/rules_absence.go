@@ -59,7 +59,9 @@ func (s *system) notPassing(j probe.Job) alert {
 		return function + "(" + selector(probeVotes, match) + "[" + promTime(over) + "])"
 	}
 	expr := []string{
-		"time() - max " + s.by() + " (" + selector("probe_last_pass_timestamp_seconds", s.match(j)) + " > 0) > " + fmt.Sprint(int(2*window/time.Second)),
+		// A prober that restarts forgets the last pass: then what it said before counts, and later since when it runs.
+		"time() - (max " + s.by() + " (max_over_time(" + selector("probe_last_pass_timestamp_seconds", s.match(j)) + "[" + promTime(2*window) + "]) > 0)",
+		"  or max " + s.by() + " (" + selector("probe_registered_timestamp_seconds", s.match(j)) + ")) > " + fmt.Sprint(int(2*window/time.Second)),
 		"and " + s.on() + " " + votes("max_over_time", 2*window, s.match(j)) + " > 0",
 		"unless " + s.on() + " " + votes("min_over_time", window, s.match(j)) + " > 0", // an alert on a failing probe fires
 	}
@@ -77,7 +79,7 @@ func (s *system) notPassing(j probe.Job) alert {
 // neverPassedAfter is how long a new probe may take to pass for the first time; and it gets three intervals.
 const neverPassedAfter = 15 * time.Minute
 
-// neverPassed finds probes that were wrong from their first day. A last pass at 0 means never.
+// neverPassed finds probes that were wrong from their first day. A last pass at 0 means never by this process.
 func (s *system) neverPassed(g runbookGroup) alert {
 	match := g.match(s)
 	a := g.alert(s, "ProbeNeverPassed", g.severity.lowered())
@@ -87,8 +89,8 @@ func (s *system) neverPassed(g runbookGroup) alert {
 		"and "+s.on()+" time() - min "+s.by()+" ("+selector("probe_registered_timestamp_seconds", match)+")",
 		fmt.Sprintf("  > clamp_min(3 * max %s (%s), %d)", s.by(), selector("probe_interval_seconds", match), int(neverPassedAfter.Seconds())))
 	a.found = func(v *view) []found { return foundIf(v.neverPassed()) }
-	a.summary = "{{ $labels.system }}/{{ $labels.probe }} has not passed since it was configured"
-	a.description = "Its configuration may be wrong. Why it does not pass: prober --once --probe={{ $labels.system }}/{{ $labels.probe }}"
+	a.summary = "{{ $labels.system }}/{{ $labels.probe }} has not passed since it was configured or the prober started"
+	a.description = "If it never did, its configuration may be wrong. Why it does not pass: prober --once --probe={{ $labels.system }}/{{ $labels.probe }}"
 	return a
 }
 

@@ -287,7 +287,8 @@ func (s *system) protectedAlerts(j probe.Job) []alert {
 func (s *system) denialAlerts(j probe.Job) []alert {
 	status := selector("probe_http_status_code", s.match(j, equal("check", "status")))
 	control := selector("probe_check_success", s.match(j, equal("check", "control")))
-	accepted := is("(max "+s.by()+" ("+lastKnown(status)+") >= 200 < 300 and max "+s.by()+" ("+lastKnown(control)+") == 1)", func(v *view) bool {
+	// Of one prober both: another one may be refused, or have a control that fails.
+	accepted := is("max "+s.by()+" (("+lastKnown(status)+") >= 200 < 300 and ignoring (check) ("+lastKnown(control)+") == 1)", func(v *view) bool {
 		status := v.status("status")
 		_, control, known := v.check("control")
 		return status >= 200 && status < 300 && known && control == 1

@@ -59,7 +59,7 @@ func (s *system) sloRules(group func(*Group), rule func(*Rule)) {
 		o := g.jobs[0].SLO
 		windows := o.BurnWindows(g.intervals())
 		labels := map[string]string{"system": escapeTemplate(s.name), "runbook": g.runbook}
-		name := "prober-" + s.name + "-slo-" + g.runbook
+		name := "prober-" + s.name + "/slo/" + g.runbook // neither name has a slash, and Prometheus refuses groups of one name
 		group(&Group{Name: name, Interval: promTime(max(defaultInterval, s.interval))})
 		for _, window := range spans(windows) {
 			for _, r := range []struct{ record, verdicts string }{{failedRuns, `verdict="fail"`}, {conclusiveRuns, `verdict=~"fail|pass"`}} {
@@ -75,7 +75,7 @@ func (s *system) sloRules(group func(*Group), rule func(*Rule)) {
 		fail, conclusive := g.increase(s, `verdict="fail"`, o.Window), g.increase(s, `verdict=~"fail|pass"`, o.Window)
 		unknown, every := g.increase(s, `verdict="inconclusive"`, o.Window), g.increase(s, "", o.Window)
 		share := func(part, of string) string { return fmt.Sprintf("%s\n  / (%s * %.6g)", part, of, o.Budget()) }
-		group(&Group{Name: name + "-budget", Interval: promTime(budgetInterval)})
+		group(&Group{Name: name + "/budget", Interval: promTime(budgetInterval)})
 		rule(&Rule{Record: budgetLost, Expr: share(fail, conclusive), Labels: labels})
 		rule(&Rule{Record: budgetUnknown, Expr: share(unknown, every), Labels: labels})
 	}

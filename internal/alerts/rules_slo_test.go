@@ -34,7 +34,7 @@ func TestSLO_rules(t *testing.T) {
 	}
 	// Without the other rules, which take their time.
 	var cases []testCase
-	f.Groups = slices.DeleteFunc(f.Groups, func(g Group) bool { return !strings.Contains(g.Name, "-slo-") })
+	f.Groups = slices.DeleteFunc(f.Groups, func(g Group) bool { return !strings.Contains(g.Name, "/slo/") })
 	for _, s := range f.systems {
 		cases = append(cases, s.sloTests()...)
 	}

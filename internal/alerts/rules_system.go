@@ -223,11 +223,12 @@ func (s *system) errorRate(g runbookGroup) alert {
 
 // unwatched fires when a probe of these rules is run by no prober.
 func (s *system) unwatched() alert {
-	j, count := worst(s.jobs), len(always(s.jobs))
+	j, run := worst(s.jobs), runbookGroup{jobs: always(s.jobs)}
+	count := len(run.jobs)
 	return alert{
 		name: "SystemUnwatched", severity: parseSeverity(j.Severity).lowered(), wait: 5 * time.Minute, runbook: j.Runbook, url: j.RunbookURL, impact: j.Impact(),
 		labels: mergeLabels(s.common(s.jobs), map[string]string{"system": s.name}),
-		expr: lines(fmt.Sprintf("(count(group by (probe) (%s)) or vector(0)) < %d", selector("probe_success", append([]string{s.all()}, s.notMade()...)...), count),
+		expr: lines(fmt.Sprintf("(count(group by (probe) (%s)) or vector(0)) < %d", selector("probe_success", s.all(), oneOf("probe", run.names())), count),
 			"unless on () absent("+selector("up", equal("job", s.options.job()))+" == 1)"),
 		summary:     escapeTemplate(fmt.Sprintf("Not all of the %d probes of %s are run", count, s.name)),
 		description: "Only {{ $value }} are exported. The probers have another configuration than the one from which these rules were generated, or their shards leave a gap.",

@@ -92,6 +92,27 @@ func TestNotPassing(t *testing.T) {
 	testWorlds(t, Rules([]probe.Job{j}, Options{Kinds: kinds()}), j, worlds, "ProbeFailing", "ProbeInconclusive", "ProbeNotPassing")
 }
 
+// TestNotPassing_forgotten: a prober that restarts in the midst of an incident, or began in it, knows of no pass.
+func TestNotPassing_forgotten(t *testing.T) {
+	t.Parallel()
+	j := change(up, func(j *probe.Job) { j.Labels = map[string]string{"env": "prod"} })
+	// It passes until minute 5, and restarts at minute 25 if at all.
+	series := func(lastPass, registered string) map[string]string {
+		return map[string]string{
+			`probe_verdict{verdict="fail"}`: "0x19" + strings.Repeat(" 1 0", 90), `probe_verdict{verdict="pass"}`: "1x19 0x180",
+			"probe_last_pass_timestamp_seconds": lastPass, "probe_registered_timestamp_seconds": registered,
+		}
+	}
+	var worlds []world
+	for _, at := range []string{"24m", "26m", "29m", "34m", "36m", "45m"} {
+		worlds = append(worlds, world{"it restarts, " + at, series("0+15x19 285x79 0x100", "0x99 1500x100"), at, []string{"ProbeNotPassing critical"}})
+	}
+	never := series("0x199", "0x199")
+	never[`probe_verdict{verdict="pass"}`] = "0x199"
+	worlds = append(worlds, world{"it never passed", never, "29m", []string{"ProbeNotPassing critical"}}, world{"it never passed, 9m", never, "9m", nil})
+	testWorlds(t, Rules([]probe.Job{j}, Options{Kinds: kinds()}), j, worlds, "ProbeFailing", "ProbeInconclusive", "ProbeNotPassing")
+}
+
 // TestNotReady: a service of which no replica is ready is down to its users, so that has the severity of the runbook.
 func TestNotReady(t *testing.T) {
 	testenv.WithoutRace(t)
@@ -177,6 +198,8 @@ func TestDescription(t *testing.T) {
 		{"status (status), got 503 for status, ", []values{status("status", 503, "0"), failed("status", "status")}},
 		{"status (refused), got no response for status, ", []values{status("status", 0, "0"), failed("status", "refused")}},
 		{"status (credential), got 401 for status, ", []values{status("status", 401, ""), failed("status", "credential")}},
+		{"status (status), got 503 for status, ", []values{status("status", 503, "0"), failed("status", "status"), // others see it pass
+			{`probe_http_status_code{check="status",region="us"}`: "200x30", `probe_check_success{check="status",region="us"}`: "1x30"}}},
 		{"json (body), got 200 for json, ", []values{ok, zero("json"), failed("json", "body")}},
 		{"json (body), got 200 for json, ", []values{ok, zero("json"), failed("json", "body"), status("control", 201, "1")}},
 		{"latency (slow), got 200 for latency, took 2.5s, ", []values{ok, zero("latency"), failed("latency", "slow"),
