@@ -157,8 +157,7 @@ func parseKey(raw json.RawMessage) Key {
 		k.Type = kind
 	}
 	switch {
-	case k.Problem == Private:
-		return k
+	case k.Problem == Private: // nothing else of it is kept
 	case !wellTyped || kind == "":
 		k.Problem = Malformed
 	case !known:

@@ -28,6 +28,22 @@ func TestParse_allocatesLittle(t *testing.T) {
 	}
 }
 
+// A set is read only where there is room for what reading it takes, and for what is kept of it.
+func TestParse_takesMemory(t *testing.T) {
+	body := []byte(`{"keys":[` + strings.Repeat(`{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},`, 999) + "{}]}")
+	needed := int64((1+parseBytes)*len(body) + keyBytes*1001)
+	for short, want := range map[int64]bool{0: true, 1: false} {
+		run, account := memory.NewBudget(needed - short).Open(t.Context())
+		if err := memory.Take(run, 32<<10); err != nil { // which every run has without asking
+			t.Fatal(err)
+		}
+		if _, err := Parse(run, body); (err == nil) != want || err != nil && !memory.IsLimit(err) {
+			t.Errorf("%d bytes short of what it takes: got %v", short, err)
+		}
+		account.Close()
+	}
+}
+
 // A run whose time is up does not go on to read thousands of keys: it would count as one that ignores its timeout.
 func TestParse_endsWithItsRun(t *testing.T) {
 	const entry = `{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`

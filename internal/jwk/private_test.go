@@ -153,6 +153,8 @@ func TestParse_certificates(t *testing.T) {
 			"in hexadecimal":       {`"x5c":["` + std(own) + `"],"x5t":"` + b64([]byte(hex.EncodeToString(sum1[:]))) + `"`, false},
 			"another's x5t":        {`"x5c":["` + std(own) + `"],"x5t":"` + b64(other1[:]) + `"`, true},
 			"another's x5t#S256":   {`"x5c":["` + std(own) + `"],"x5t#S256":"` + b64(other256[:]) + `"`, true},
+			"an x5t of no text":    {`"x5c":["` + std(own) + `"],"x5t":7`, true},
+			"an x5t of null":       {`"x5c":["` + std(own) + `"],"x5t":null`, false},
 			"a thumbprint alone":   {`"x5t":"` + b64(other1[:]) + `"`, false},
 		} {
 			k := one(t, members[kind]+","+c.more)

@@ -37,6 +37,7 @@ func TestReadRaw(t *testing.T) {
 		"text behind":    token(`{"alg": "none"}`, `{} {}`, "c2ln"),
 		"a list":         token(`{"alg": "none"}`, `[]`, "c2ln"),
 		"no base64":      "{}.e30.c2ln",
+		"claims in none": part(`{"alg": "none"}`) + ".{}.c2ln",
 		"longer than is": token(`{"alg": "none"}`, `{}`, strings.Repeat("a", MaxTokenLength)),
 	} {
 		if got := ReadRaw(text); got != nil {

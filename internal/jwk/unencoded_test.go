@@ -153,6 +153,16 @@ func TestReadSignature_extensions(t *testing.T) {
 			}
 		}
 	}
+	for payload, want := range map[string]error{" and ~": nil, "\x1f": ErrToken, "\x7f": ErrToken, "é": ErrToken} { // RFC 7797, section 5.2
+		if _, err := ReadSignature(part(`{"alg":"EdDSA","b64":false,"crit":["b64"]}`)+"."+payload+".AAAA", nil); !errors.Is(err, want) {
+			t.Errorf("the payload %q as it is: got %v, want %v", payload, err, want)
+		}
+	}
+	for header, want := range map[string]string{`"typ":"application/Secevent+JWT"`: "secevent+jwt", `"typ":"JOSE"`: "jose", `"typ":7`: "", `"cty":"a"`: ""} {
+		if token, err := ReadSignature(part(`{"alg":"EdDSA",`+header+`}`)+".AAAA.AAAA", nil); err != nil || token.Type != want {
+			t.Errorf("%s: got %+v, %v, want the type %q", header, token, err, want)
+		}
+	}
 	token, err := ReadToken(signedByHand(private, `{"alg":"EdDSA","kid":"a","b64":false,"crit":["b64"]}`))
 	if err == nil {
 		_, err = set.Verify(token, Algorithms)

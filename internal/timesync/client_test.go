@@ -59,6 +59,8 @@ func TestAsk_unusableReplies(t *testing.T) {
 		"kiss RATE without times":            {func(b []byte) { b[1] = 0; copy(b[12:], "RATE"); clear(b[32:]) }, probe.RateLimited},
 		"kiss DENY":                          {func(b []byte) { b[1] = 0; copy(b[12:], "DENY") }, Kiss},
 		"kiss RSTR":                          {func(b []byte) { b[1] = 0; copy(b[12:], "RSTR") }, Kiss},
+		"kiss DENY by a client":              {func(b []byte) { b[0] = 4<<3 | 3; b[1] = 0; copy(b[12:], "DENY") }, BadReply},
+		"kiss DENY of version 3":             {func(b []byte) { b[0] = 3<<3 | 4; b[1] = 0; copy(b[12:], "DENY") }, BadReply},
 		"kiss RATE for another question":     {func(b []byte) { b[1] = 0; copy(b[12:], "RATE"); b[24] ^= 1 }, Replayed},
 		"another question's answer":          {func(b []byte) { b[24] ^= 1 }, Replayed},
 		"no question's answer":               {func(b []byte) { clear(b[24:32]) }, Replayed},
@@ -227,6 +229,13 @@ func TestAsk_silentNameServer(t *testing.T) {
 	}
 	if _, ok := errors.AsType[*net.DNSError](err); !ok {
 		t.Errorf("got %v, expected the look-up to fail", err)
+	}
+}
+
+// Clouds have their time servers at link-local addresses.
+func TestAsk_linkLocal(t *testing.T) {
+	if _, err := answering(tampered(func([]byte) {})).Ask(t.Context(), "169.254.7.7:123"); err != nil {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -95,4 +95,29 @@ func TestReply_ReferenceID(t *testing.T) {
 			t.Errorf("%s after a whole second: got %q, expected the same twice, and none for a whole second", after, ids)
 		}
 	}
+	id := func(change func(b []byte)) string {
+		reply, err := answering(tampered(func(b []byte) {
+			copy(b[12:], "GPS0")
+			put64(b[16:], reference.Add(ms))
+			change(b)
+		})).Ask(t.Context(), "127.0.0.1:123")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return reply.ReferenceID
+	}
+	one := id(func([]byte) {})
+	for name, c := range map[string]struct {
+		change func(b []byte)
+		same   bool
+	}{
+		"another stratum":       {func(b []byte) { b[1]++ }, false},
+		"another reference":     {func(b []byte) { b[12]++ }, false},
+		"referred to later":     {func(b []byte) { b[23]++ }, false},
+		"another poll interval": {func(b []byte) { b[2]++ }, true}, // a server may say another one to each client
+	} {
+		if got := id(c.change); (got == one) != c.same {
+			t.Errorf("%s: taken for the same server: %t", name, !c.same)
+		}
+	}
 }

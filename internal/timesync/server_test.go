@@ -150,6 +150,24 @@ func TestAFailureIsRemembered(t *testing.T) {
 	})
 }
 
+// A server that did not answer in time did not, until it may be asked again: that it was not asked is no answer.
+func TestATimeoutIsRemembered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &counter{answer: func([]byte) [][]byte { time.Sleep(2 * time.Second); return nil }}
+		s, a := &Server{Address: "127.0.0.1:1"}, c.client()
+		for range 2 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			if _, err := s.Ask(ctx, a); why(err).Word != "network" {
+				t.Errorf("got %v", err)
+			}
+			cancel()
+		}
+		if len(c.asked) != 1 {
+			t.Errorf("asked %d times", len(c.asked))
+		}
+	})
+}
+
 // A cancelled run does not claim that the server demanded fewer requests: it never did.
 func TestAGivenUpRunIsNoRefusal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
