@@ -146,7 +146,9 @@ func (p *Probe) forge(ctx context.Context, r *probe.Result, tokens map[string]*s
 	if err != nil {
 		return &forgerySet{Outcome: probe.Outcomef(probe.ControlFailed, "keys to forge with could not be made")}
 	}
-	b.all = all
+	if b.all = all; len(all) == 0 && b.Passed() {
+		b.Outcome = probe.Outcomef(probe.NothingChecked, "what is not left out (except) cannot be made of the valid token, or not without keys")
+	}
 	return b
 }
 

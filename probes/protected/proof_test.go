@@ -2,7 +2,12 @@ package protected
 
 import (
 	"context"
+	"crypto"
 	"crypto/ecdsa"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"encoding/pem"
 	"net/http"
 	"strings"
 	"testing"
@@ -260,6 +265,70 @@ func TestNewForgeKey(t *testing.T) {
 		}
 		if key, ok := k.signer.(*ecdsa.PrivateKey); !ok || k.alg != alg || key.Params().BitSize != bits {
 			t.Errorf("%s: got %T for %s", alg, k.signer, k.alg)
+		}
+	}
+	secrets := map[string]bool{}
+	for _, alg := range []string{"HS256", "HS384", "HS512", "HS256"} {
+		k, err := newForgeKey(alg)
+		if err != nil || k.signer != nil || k.alg != alg || len(k.shared) < 64 || secrets[string(k.shared)] {
+			t.Errorf("%s: got a secret of %d bytes for %s, %v, want one that nobody knows", alg, len(k.shared), k.alg, err)
+		}
+		secrets[string(k.shared)] = true
+	}
+	for _, alg := range []string{"ES256K", "HS999", "none", ""} {
+		k, err := newForgeKey(alg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := k.signer.(*ecdsa.PrivateKey); !ok || k.alg != "ES256" {
+			t.Errorf("%q: got %T for %q, want a key for ES256", alg, k.signer, k.alg)
+		}
+	}
+}
+
+// TestSecretsFrom: each form of a public key is the one that its name says: a verifier holds no other.
+func TestSecretsFrom(t *testing.T) {
+	g, r := newGate(t, jose.ES256), newGate(t, jose.RS256)
+	for of, public := range map[string]crypto.PublicKey{
+		"EC": g.private.Public(), "RSA": r.private.Public(), "Ed25519": newGate(t, jose.EdDSA).private.Public(),
+	} {
+		form := map[string]string{}
+		for _, s := range secretsFrom(public) {
+			form[s.name] = string(s.key)
+		}
+		block, rest := pem.Decode([]byte(form["pem"]))
+		if block == nil || len(rest) > 0 || string(block.Bytes) != form["der"] || form["pem_bare"]+"\n" != form["pem"] {
+			t.Errorf("%s: got the PEM %q, bare %q", of, form["pem"], form["pem_bare"])
+		}
+		text, err := json.Marshal(jose.JSONWebKey{Key: public})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var member struct{ N, X string }
+		if err := json.Unmarshal(text, &member); err != nil || form["jwk"] != member.N+member.X {
+			t.Errorf("%s: got %q of the key set, want %q, %v", of, form["jwk"], member.N+member.X, err)
+		}
+		kind, blob, _ := strings.Cut(form["ssh"], " ")
+		raw, err := base64.StdEncoding.DecodeString(blob)
+		var fields [][]byte
+		for rest := raw; err == nil && len(rest) >= 4; { // RFC 4253, section 6.6
+			size := min(int(binary.BigEndian.Uint32(rest))+4, len(rest))
+			fields, rest = append(fields, rest[4:size]), rest[size:]
+		}
+		if err != nil || len(fields) == 0 || string(fields[0]) != kind || !strings.HasSuffix(string(fields[len(fields)-1]), form["material"]) ||
+			len(fields) != map[string]int{"EC": 3, "RSA": 3, "Ed25519": 2}[of] {
+			t.Errorf("%s: OpenSSH would not write it as %q", of, form["ssh"])
+		}
+	}
+}
+
+// TestIsOwn: a page of an error is that of a proxy.
+func TestIsOwn(t *testing.T) {
+	for status, want := range map[int]bool{401: true, 499: true, 500: false, 501: false} {
+		a := &httpx.Answer{Header: http.Header{"Content-Type": {"text/html"}}}
+		a.Status = status
+		if got := New().isOwn(a); got != want {
+			t.Errorf("a page with %d is the service's own: %t", status, got)
 		}
 	}
 }

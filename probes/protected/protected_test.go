@@ -402,6 +402,11 @@ func TestForgeries_tokenChanges(t *testing.T) {
 	if payload := jwk.ReadRaw(secretOf(t, "VALID")).Payload; !strings.Contains(own(), "."+payload+".") {
 		t.Error("still forged out of the old token")
 	}
+	before := own()
+	t.Setenv("TEST_GATE_EXPIRED", g.issue(func(c map[string]any) { c["exp"] = g.now.Add(-time.Hour).Unix() }))
+	if own() == before {
+		t.Error("still forged out of another caller's old token")
+	}
 }
 
 // TestForgeries_keepHeaders: what else the valid caller sends goes along, or they would be rejected
@@ -671,13 +676,19 @@ func TestValidate_rejectsSettings(t *testing.T) {
 		change func(p *Probe)
 		want   string
 	}{
-		"no url":                       {func(p *Probe) { p.URL = "" }, "url: is missing"},
-		"no valid caller":              {func(p *Probe) { delete(p.Callers, "valid") }, "callers.valid: is missing"},
-		"a valid caller who is not":    {func(p *Probe) { p.Callers["valid"] = Caller{Status: httpx.Codes(501)} }, "callers.valid: a credential is missing"},
-		"two statuses for valid":       {func(p *Probe) { p.Callers["valid"] = Caller{Status: httpx.Codes(200, 501), Bearer: token} }, "callers.valid.status: expected exactly one"},
-		"no status for valid":          {func(p *Probe) { p.Callers["valid"] = Caller{Bearer: token} }, "callers.valid.status: expected exactly one"},
-		"valid is a stranger":          {func(p *Probe) { p.Callers["valid"] = Caller{Status: httpx.Codes(401), Bearer: token} }, "callers.valid.status: 401 is also the answer to an unauthorized"},
-		"anonymous with a token":       {func(p *Probe) { p.Callers["anonymous"] = Caller{Bearer: token} }, "callers.anonymous: must not have a credential"},
+		"no url":                    {func(p *Probe) { p.URL = "" }, "url: is missing"},
+		"no valid caller":           {func(p *Probe) { delete(p.Callers, "valid") }, "callers.valid: is missing"},
+		"a valid caller who is not": {func(p *Probe) { p.Callers["valid"] = Caller{Status: httpx.Codes(501)} }, "callers.valid: a credential is missing"},
+		"two statuses for valid":    {func(p *Probe) { p.Callers["valid"] = Caller{Status: httpx.Codes(200, 501), Bearer: token} }, "callers.valid.status: expected exactly one"},
+		"no status for valid":       {func(p *Probe) { p.Callers["valid"] = Caller{Bearer: token} }, "callers.valid.status: expected exactly one"},
+		"valid is a stranger":       {func(p *Probe) { p.Callers["valid"] = Caller{Status: httpx.Codes(401), Bearer: token} }, "callers.valid.status: 401 is also the answer to an unauthorized"},
+		"anonymous with a token":    {func(p *Probe) { p.Callers["anonymous"] = Caller{Bearer: token} }, "callers.anonymous: must not have a credential"},
+		"anonymous with a password": {func(p *Probe) { p.Callers["anonymous"] = Caller{Basic: &httpx.Basic{Username: "a", Password: token}} }, "callers.anonymous: must not have a credential"},
+		"anonymous with a client":   {func(p *Probe) { p.Callers["anonymous"] = Caller{OAuth2: &httpx.OAuth2{}} }, "callers.anonymous: must not have a credential"},
+		"anonymous with a login":    {func(p *Probe) { p.Callers["anonymous"] = Caller{Login: &httpx.Login{}} }, "callers.anonymous: must not have a credential"},
+		"anonymous with a header": {func(p *Probe) {
+			p.Callers["anonymous"] = Caller{Headers: map[string]httpx.Value{"X-Api-Key": {Secret: token}}}
+		}, "callers.anonymous: must not have a credential"},
 		"a name of an earlier version": {func(p *Probe) { p.Callers["nobody"] = Caller{Bearer: token} }, "callers.nobody: was renamed to anonymous"},
 		"anonymous is accepted":        {func(p *Probe) { p.Callers["anonymous"] = Caller{Status: httpx.Codes(200)} }, "callers.anonymous.status: expected a refusal, such as 401"},
 		"any 4xx":                      {func(p *Probe) { p.Callers["anonymous"] = Caller{Status: httpx.Statuses{4}} }, "callers.anonymous.status: expected a refusal, such as 401"},
@@ -694,6 +705,7 @@ func TestValidate_rejectsSettings(t *testing.T) {
 		"a header for all":           {func(p *Probe) { p.Headers = map[string]httpx.Value{"authorization": {Secret: token}} }, "headers.authorization: belongs to a caller"},
 		"a cookie for all":           {func(p *Probe) { p.Headers = map[string]httpx.Value{"Cookie": {Text: "a=b"}} }, "headers.Cookie: belongs to a caller"},
 		"a token in clear":           {func(p *Probe) { p.URL = "http://a.example/" }, "callers.valid: http://a.example/: http:// would send the credential in clear"},
+		"a secret body in clear":     {func(p *Probe) { p.URL = "http://a.example/"; p.Body.Secret = token }, "url: http://a.example/: http:// would send the credential in clear"},
 		"a source of nothing":        {func(p *Probe) { p.Marker = &httpx.Source{} }, "marker: expected header or json"},
 		"a method of two words":      {func(p *Probe) { p.Method = "G T" }, "method: expected one word"},
 		"a forgery let in":           {func(p *Probe) { p.Forgeries = &Forgeries{Status: httpx.Codes(200)} }, "forgeries.status: expected a refusal, such as 401"},

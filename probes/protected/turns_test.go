@@ -142,6 +142,32 @@ func TestTurns_unanswered(t *testing.T) {
 	}
 }
 
+// TestForgeries_nothingLeft: where all that is not left out needs the public keys, and there are none, nothing is proven.
+func TestForgeries_nothingLeft(t *testing.T) {
+	g := newGate(t, jose.ES256)
+	p := g.knocker()
+	p.Forgeries = &Forgeries{}
+	for _, name := range recipeNames() {
+		if name != "hs256_pem" {
+			p.Forgeries.Except = append(p.Forgeries.Except, name)
+		}
+	}
+	if got, want := probetest.Lines(probetest.Run(t, Kind(), p)), "forgeries inconclusive(nothing_checked): nothing could be forged: what is not left out (except) cannot be made of the valid token, or not without keys\n"; !strings.Contains(got, want) {
+		t.Errorf("got\n%swant %s", got, want)
+	}
+}
+
+// TestForgeries_alone: without another token made with the same key, all is forged that does not need one.
+func TestForgeries_alone(t *testing.T) {
+	g := newGate(t, jose.ES256)
+	p := g.knocker()
+	p.Callers = map[string]Caller{"valid": p.Callers["valid"]}
+	p.Forgeries = &Forgeries{Keys: g.keys()}
+	if got, want := probetest.Lines(probetest.Run(t, Kind(), p)), "forgeries pass(ok): 50 forged tokens were rejected, one of"; !strings.Contains(got, want) {
+		t.Errorf("got\n%swant %s", got, want)
+	}
+}
+
 // TestForgeries_except: what is left out is not presented, and the run says so.
 func TestForgeries_except(t *testing.T) {
 	g := newGate(t, jose.ES256)
