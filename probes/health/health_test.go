@@ -252,7 +252,7 @@ func TestClassify_statuses(t *testing.T) {
 	h := New()
 	for status, want := range map[int]response{
 		201: respUnexpected, 299: respUnexpected, 300: respForeign, 399: respForeign, 400: respForeign, 401: respForeign, 404: respForeign,
-		428: respForeign, 429: respUnexpected, 430: respForeign, 499: respForeign, 500: respError, 599: respError,
+		428: respForeign, 503: respUnavailable, 429: respUnexpected, 430: respForeign, 499: respForeign, 500: respError, 599: respError,
 	} {
 		var a httpx.Answer
 		a.Reason, a.Status = probe.OK, status
@@ -566,6 +566,11 @@ func TestHistory_settlingInconclusive(t *testing.T) {
 		if got := probetest.Lines(probetest.Run(t, Kind(), h)); !strings.Contains(got, fmt.Sprintf(want, address)) {
 			t.Errorf("run %d: got\n%swant %s", i+1, got, want)
 		}
+	}
+	h.Replicas.Static = []string{"127.0.0.1:1"}
+	probetest.Run(t, Kind(), h)
+	if _, known := h.history.seen[address]; known || len(h.history.seen) != 1 {
+		t.Errorf("a replica that is gone is not forgotten: %v", h.history.seen)
 	}
 }
 

@@ -41,6 +41,14 @@ func TestJWKS_everyReplica(t *testing.T) {
 		return p
 	}
 	at := func(n string) string { return "proxy/127.0.0." + n + ":" + port }
+	many := of(replicas.Replicas{})
+	delete(many.Verifiers, "proxy")
+	for i := range 51 {
+		many.Verifiers[fmt.Sprint("v", i)] = Verifier{URL: "http://proxy.example/jwks", Replicas: replicas.Replicas{DNS: "two.test:" + port, Want: 2}}
+	}
+	if got, want := probetest.NotPassed(probetest.Run(t, Kind(), many)), "inconclusive\nkeyset inconclusive(too_large): found 102 verifiers and replicas; more than 100 cannot be asked at once"; got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
 
 	r := probetest.Run(t, Kind(), of(replicas.Replicas{DNS: "proxy.test:" + port, Want: 3}))
 	if got, want := probetest.NotPassed(r), "fail\n"+

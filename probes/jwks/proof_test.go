@@ -100,13 +100,23 @@ func TestSigning_withoutIAT(t *testing.T) {
 		t.Fatal(err)
 	}
 	url := probetest.Serve(t, map[string]http.HandlerFunc{
-		"/keys":  probetest.Respond(200, "application/json", keysetOf(t, key)),
-		"/token": probetest.Respond(200, "application/json", `{"access_token":"`+token+`","token_type":"Bearer"}`),
+		"/keys": probetest.Respond(200, "application/json", keysetOf(t, key)),
+		"/token": func(w http.ResponseWriter, q *http.Request) {
+			probetest.Respond(200, "application/json", `{"access_token":"`+token+`","token_type":"Bearer"}`)(w, q)
+		},
 	})
 	p := jwks([]string{url + "/keys"})
 	p.Issuance, p.Grace = freshFrom(t, url+"/token"), probe.Duration(time.Hour)
 	if got := probetest.NotPassed(probetest.Run(t, Kind(), p)); got != "pass" {
 		t.Errorf("got\n%s", got)
+	}
+	now := time.Now().Unix()
+	if token, err = jwt.Signed(signer).Claims(map[string]any{"iat": now, "exp": now + 7200}).Serialize(); err != nil {
+		t.Fatal(err)
+	}
+	const want = "fail\nrotation fail(grace_too_short): tokens live 2h, and are accepted for 1m more: longer than the grace of 1h, after which their key is gone"
+	if got := probetest.NotPassed(probetest.Run(t, Kind(), p)); got != want {
+		t.Errorf("a token that says how long it lives: got\n%s\nwant\n%s", got, want)
 	}
 }
 

@@ -281,6 +281,20 @@ func TestHistory_takesLittle(t *testing.T) {
 	runtime.KeepAlive(histories)
 }
 
+// TestHistory_forget: of too many keys those go that were not seen for longest, and of a key that signed is known for longest.
+func TestHistory_forget(t *testing.T) {
+	m := keyHistory{keys: map[kidHash]*keyRecord{}, looked: time.Unix(maxRemembered, 0)}
+	at := func(i int) kidHash { return hashOf(keyName{fmt.Sprint(i), "EC"}) }
+	for i := range maxRemembered + 2 {
+		m.keys[at(i)] = &keyRecord{seen: time.Unix(int64(i), 0)}
+	}
+	m.keys[at(1)].signed = time.Unix(1, 0)
+	if m.forget() || len(m.keys) != maxRemembered || m.keys[at(0)] != nil || m.keys[at(1)] == nil || m.keys[at(2)] != nil || m.keys[at(3)] == nil {
+		t.Errorf("%d keys are known: the oldest %t, one that signed %t, the third %t, the fourth %t; want them to be no, yes, no and yes",
+			len(m.keys), m.keys[at(0)] != nil, m.keys[at(1)] != nil, m.keys[at(2)] != nil, m.keys[at(3)] != nil)
+	}
+}
+
 // A key that was forgotten because there are too many is no key that was not there.
 func TestHistory_claimsNothingOfForgottenKeys(t *testing.T) {
 	x := newRota(t, nil)

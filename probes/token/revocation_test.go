@@ -111,10 +111,13 @@ func TestPollUntilRejected_limit(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), c.timeout)
 				defer cancel()
 				v := &Revocation{Within: probe.Duration(10 * time.Second), Every: probe.Duration(3 * time.Second)}
-				begun, looks := time.Now(), 0
+				begun, looks, rejections := time.Now(), 0, 0
 				found, took := v.pollUntilRejected(ctx, func(context.Context) acceptance {
 					looks++
 					if time.Since(begun) >= c.refusedAfter {
+						if rejections++; rejections > 1 {
+							time.Sleep(100 * time.Millisecond) // the first counts
+						}
 						return acceptance{rejected, "got 401"}
 					}
 					return acceptance{accepted, "got 200"}
@@ -125,8 +128,12 @@ func TestPollUntilRejected_limit(t *testing.T) {
 				if looks != c.looks || ctx.Err() != nil {
 					t.Errorf("looked %d times, expected %d; ended with the run: %v", looks, c.looks, ctx.Err())
 				}
-				if (took > 0) != (found.Reason == probe.OK && c.refusedAfter > 0) {
-					t.Errorf("took %s", took)
+				if found.Reason != probe.OK {
+					if took > 0 {
+						t.Errorf("took %s", took)
+					}
+				} else if all := time.Since(begun); took != c.refusedAfter || all != took+200*time.Millisecond {
+					t.Errorf("took %s, and %s to be sure; expected %s, and to be used twice more without a pause", took, all, c.refusedAfter)
 				}
 			})
 		})

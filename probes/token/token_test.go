@@ -261,6 +261,12 @@ func TestToken_faults(t *testing.T) {
 			nil, func(p *Probe) { p.Lifetime.Max = probe.Duration(time.Minute) },
 			[]string{"fail", issued, discovered, signed, "claims fail(lifetime): expected a token valid for at most 1m, got 5m0s", timely, declined},
 		},
+		"a token that just lives long enough": {
+			nil, func(p *Probe) {
+				p.Lifetime = Lifetime{Min: probe.Duration(5 * time.Minute), Max: probe.Duration(5 * time.Minute)}
+			},
+			[]string{"pass", issued, discovered, signed, claimed, timely, declined},
+		},
 		"a token that lives too short": {
 			nil, func(p *Probe) { p.Lifetime.Min = probe.Duration(time.Hour) },
 			[]string{"fail", issued, discovered, signed, "claims fail(lifetime): expected a token valid for at least 1h, got 5m0s", timely, declined},
