@@ -6,7 +6,9 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"prober/internal/httpx"
 	"prober/internal/probe"
+	"prober/internal/secret"
 	"prober/internal/testenv"
 	"prober/probes/internal/probetest"
 )
@@ -18,6 +20,47 @@ func emptyToStrangers(w http.ResponseWriter, q *apiRequest, next http.HandlerFun
 		return
 	}
 	next(w, q.Request)
+}
+
+// TestReportsError: which bodies hold an error and no data, so that a status of success is none.
+func TestReportsError(t *testing.T) {
+	for body, want := range map[string]bool{
+		`{"errors":[{"message":"no"}]}`: true, `{"errors":[{}],"data":null}`: true, `{"errors":[{}],"data":{"noteById":null}}`: true,
+		`{"errors":[{}],"data":{"noteById":{"id":1}}}`: false, `{"errors":[{}],"data":{"a":null,"b":0}}`: false, `{"errors":[{}],"data":[]}`: false,
+		`{"errors":[],"data":null}`: false, `{"data":null}`: false, `{"data":{"noteById":null}}`: false, `{}`: false, `[]`: false, `no`: false, ``: false,
+		`{"error":{"code":-32001}}`: true, `{"error":{"code":-32001},"result":1}`: false, `{"error":null,"result":1}`: false,
+		`{"error":"not_found"}`: true, `{"error":""}`: false, `{"error":"partial","data":[1]}`: false, `{"error":"no","data":[]}`: true,
+		`{"error":"no","data":{"note":null}}`: true, `{"error":"no","data":"text"}`: false, `{"error":"no","result":[]}`: false,
+		`{"error":true}`: true, `{"error":true,"data":[1]}`: false, `{"error":true,"result":1}`: false, `{"error":false}`: false, `{"error":1}`: false,
+	} {
+		if got := reportsError(&httpx.Answer{Body: []byte(body)}); got != want {
+			t.Errorf("%s: an error without data: %t", body, got)
+		}
+	}
+}
+
+// TestHasSecretIDs: the id of a permanent canary may be a secret, which goes over no plain connection.
+func TestHasSecretIDs(t *testing.T) {
+	id := PermanentCanary{}
+	id.ID.Secret = secret.Env("TEST_CANARY_ID")
+	for want, canaries := range map[bool]map[string]PermanentCanary{true: {"a": {}, "b": id}, false: {"a": {}}} {
+		p := New()
+		p.Resources = map[string]*Resource{"notes": {Canaries: canaries}}
+		if got := p.hasSecretIDs(); got != want {
+			t.Errorf("%v: a secret is in a URL: %t", canaries, got)
+		}
+	}
+}
+
+// TestChecks: a run makes those checks that its settings ask for, and passes only with all of them.
+func TestChecks(t *testing.T) {
+	all := newJob(t, newNotesAPI("token").configuration("https://api.example")).Probe.Checks()
+	if got, want := strings.Join(all, " "), "identity control isolated context authenticated oracle cache interleave"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if got := New().Checks(); len(got) > 0 {
+		t.Errorf("without resources: got %v", got)
+	}
 }
 
 // TestRefusals_emptyList: an empty list refuses an unauthenticated caller where the settings say so, and only if it is
