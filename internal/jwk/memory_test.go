@@ -28,7 +28,7 @@ func TestParse_allocatesLittle(t *testing.T) {
 	}
 }
 
-// A set is read only where there is room for what reading it takes, and for what is kept of it.
+// A set is read only where there is room for the bytes that reading it takes, and for its keys.
 func TestParse_takesMemory(t *testing.T) {
 	body := []byte(`{"keys":[` + strings.Repeat(`{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},`, 999) + "{}]}")
 	needed := int64((1+parseBytes)*len(body) + keyBytes*1001)
