@@ -94,11 +94,11 @@ test-binary:
 	@echo "== the binary, with the race detector (some minutes without a line)"
 	@GORACE=atexit_sleep_ms=10 go test -race $(TESTFLAGS) ./cmd/...
 
-# With the race detector these tests take one case in a few, or none: see testenv.Sample and testenv.WithoutRace.
+# With the race detector these tests take one case in a few, or none: see testenv.Sample, testenv.WithoutRace and testenv.Measures.
 .PHONY: test-cases
 test-cases:
 	@echo "== every case of the longest tests, without the race detector"
-	@calls='testenv[.](Sampled?|WithoutRace)[(]'; \
+	@calls='testenv[.](Sampled?|WithoutRace|Measures)[(]'; \
 	files=$$(grep -rlE --include='*_test.go' "$$calls" cmd config internal probes | grep -v internal/testenv); \
 	tests=$$(awk -v calls="$$calls" '/^func Test/ { split($$2, f, "("); name = f[1] } $$0 ~ calls { print name }' $$files | sort -u | paste -sd'|'); \
 	go test $(TESTFLAGS) -run "^($$tests)$$" $$(dirname $$files | sort -u | sed 's,^,./,')

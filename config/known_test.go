@@ -108,7 +108,7 @@ func probesOf(c *config.Config) map[string]probe.Probe {
 // changed of, and no others.
 func TestReparse(t *testing.T) {
 	dir := t.TempDir()
-	t.Setenv("PROBER_TEST_KNOWN", "first")
+	t.Setenv("PROBER_TEST_KNOWN", "value-of-known")
 	first := map[string]string{"shop.yaml": shopFile, "pay.yaml": payFile}
 	targets := podTargets("192.0.2.10:80", "192.0.2.11:80")
 	replace := func(file, old, new string) func(map[string]string) {
@@ -126,33 +126,35 @@ func TestReparse(t *testing.T) {
 		targets map[probe.Key][]probe.Target
 		made    string // which probes are made again
 	}{
-		"nothing":                  {func(map[string]string) {}, targets, ""},
-		"a setting":                {replace("shop.yaml", "http://192.0.2.1/\n", "http://192.0.2.2/\n"), targets, "shop/front"},
-		"a comment in an entry":    {replace("shop.yaml", "192.0.2.1/\n", "192.0.2.1/ # new\n"), targets, "shop/front"},
-		"a comment in the header":  {replace("shop.yaml", "title: Shop\n", "title: Shop # new\n"), targets, ""},
-		"a name":                   {replace("pay.yaml", "name: same", "name: other"), targets, "refused"},
-		"lines":                    {replace("shop.yaml", "title: Shop\n", "\n\ntitle: Shop\n\n"), targets, ""},
-		"an entry before":          {replace("shop.yaml", "probes:\n", "probes:\n  - {name: new, type: http, url: 'http://192.0.2.77/'}\n"), targets, "shop/new"},
-		"the order":                {replace("shop.yaml", "probes:\n", "probes:\n  - {name: live, type: http, url: 'http://192.0.2.3/'}\n"), targets, "shop/live"},
-		"an entry less":            {replace("shop.yaml", "  - {name: same, type: http, url: 'http://192.0.2.9/'}\n", ""), targets, ""},
-		"the interval":             {replace("shop.yaml", "interval: 30s", "interval: 60s"), targets, ""},
-		"the timeout":              {replace("shop.yaml", "timeout: 5s", "timeout: 4s"), targets, ""},
-		"a timeout too short":      {replace("shop.yaml", "timeout: 5s", "timeout: 1s"), targets, "refused"},
-		"a timeout too long":       {replace("shop.yaml", "timeout: 5s", "timeout: 35s"), targets, "refused"},
-		"labels":                   {replace("shop.yaml", "env: prod", "env: test"), targets, ""},
-		"a label that is taken":    {replace("shop.yaml", "env: prod", "reason: prod"), targets, "refused"},
-		"the title of the system":  {replace("shop.yaml", "title: Shop\n", "title: Store\n"), targets, ""},
-		"the system":               {replace("shop.yaml", "system: shop", "system: store"), targets, "refused"},
-		"a severity":               {replace("shop.yaml", "severity: P2", "severity: P1"), targets, ""},
-		"a runbook's URL":          {replace("shop.yaml", "example.com/r", "example.com/s"), targets, ""},
-		"a runbook's title":        {replace("shop.yaml", "title: Down", "title: Away"), targets, ""},
-		"no runbook":               {replace("shop.yaml", "  down: {", "  away: {"), targets, "refused"},
-		"an objective":             {replace("shop.yaml", "title: Down", "title: Down, slo: {objective: 99}"), targets, ""},
-		"a response":               {replace("shop.yaml", "at once", "tomorrow"), targets, ""},
-		"a source's name":          {replace("shop.yaml", "PROBER_TEST_KNOWN", "PROBER_TEST_UNKNOWN"), targets, "shop/account"},
-		"a file's name":            {replace("shop.yaml", "ca.pem", "other.pem"), targets, "shop/orders"},
-		"a variable":               {func(map[string]string) { os.Unsetenv("PROBER_TEST_KNOWN") }, targets, ""},
-		"a secret in a file":       {func(map[string]string) { os.WriteFile(filepath.Join(dir, "token"), []byte("new"), 0o600) }, targets, ""},
+		"nothing":                 {func(map[string]string) {}, targets, ""},
+		"a setting":               {replace("shop.yaml", "http://192.0.2.1/\n", "http://192.0.2.2/\n"), targets, "shop/front"},
+		"a comment in an entry":   {replace("shop.yaml", "192.0.2.1/\n", "192.0.2.1/ # new\n"), targets, "shop/front"},
+		"a comment in the header": {replace("shop.yaml", "title: Shop\n", "title: Shop # new\n"), targets, ""},
+		"a name":                  {replace("pay.yaml", "name: same", "name: other"), targets, "refused"},
+		"lines":                   {replace("shop.yaml", "title: Shop\n", "\n\ntitle: Shop\n\n"), targets, ""},
+		"an entry before":         {replace("shop.yaml", "probes:\n", "probes:\n  - {name: new, type: http, url: 'http://192.0.2.77/'}\n"), targets, "shop/new"},
+		"the order":               {replace("shop.yaml", "probes:\n", "probes:\n  - {name: live, type: http, url: 'http://192.0.2.3/'}\n"), targets, "shop/live"},
+		"an entry less":           {replace("shop.yaml", "  - {name: same, type: http, url: 'http://192.0.2.9/'}\n", ""), targets, ""},
+		"the interval":            {replace("shop.yaml", "interval: 30s", "interval: 60s"), targets, ""},
+		"the timeout":             {replace("shop.yaml", "timeout: 5s", "timeout: 4s"), targets, ""},
+		"a timeout too short":     {replace("shop.yaml", "timeout: 5s", "timeout: 1s"), targets, "refused"},
+		"a timeout too long":      {replace("shop.yaml", "timeout: 5s", "timeout: 35s"), targets, "refused"},
+		"labels":                  {replace("shop.yaml", "env: prod", "env: test"), targets, ""},
+		"a label that is taken":   {replace("shop.yaml", "env: prod", "reason: prod"), targets, "refused"},
+		"the title of the system": {replace("shop.yaml", "title: Shop\n", "title: Store\n"), targets, ""},
+		"the system":              {replace("shop.yaml", "system: shop", "system: store"), targets, "refused"},
+		"a severity":              {replace("shop.yaml", "severity: P2", "severity: P1"), targets, ""},
+		"a runbook's URL":         {replace("shop.yaml", "example.com/r", "example.com/s"), targets, ""},
+		"a runbook's title":       {replace("shop.yaml", "title: Down", "title: Away"), targets, ""},
+		"no runbook":              {replace("shop.yaml", "  down: {", "  away: {"), targets, "refused"},
+		"an objective":            {replace("shop.yaml", "title: Down", "title: Down, slo: {objective: 99}"), targets, ""},
+		"a response":              {replace("shop.yaml", "at once", "tomorrow"), targets, ""},
+		"a source's name":         {replace("shop.yaml", "PROBER_TEST_KNOWN", "PROBER_TEST_UNKNOWN"), targets, "shop/account"},
+		"a file's name":           {replace("shop.yaml", "ca.pem", "other.pem"), targets, "shop/orders"},
+		"a variable":              {func(map[string]string) { os.Unsetenv("PROBER_TEST_KNOWN") }, targets, ""},
+		"a secret in a file": {func(map[string]string) {
+			os.WriteFile(filepath.Join(dir, "token"), []byte("value-of-the-new-token"), 0o600)
+		}, targets, ""},
 		"a signal":                 {replace("shop.yaml", `service="account"`, `service="accounts"`), targets, "shop/account"},
 		"a dependency":             {replace("shop.yaml", "depends_on: [front]", "depends_on: [orders]"), targets, "shop/account"},
 		"a dependency that is not": {replace("shop.yaml", "name: front", "name: face"), targets, "refused"},
@@ -184,7 +186,7 @@ func TestReparse(t *testing.T) {
 		"no YAML":        {replace("pay.yaml", "probes:\n", "probes\n"), targets, "refused"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Setenv("PROBER_TEST_KNOWN", "first") // and set again at the end
+			t.Setenv("PROBER_TEST_KNOWN", "value-of-known") // and set again at the end
 			if err := os.WriteFile(filepath.Join(dir, "token"), nil, 0o600); err != nil {
 				t.Fatal(err)
 			}
