@@ -182,7 +182,7 @@ func (e *evaluated) alerts(states map[probe.Key]*state, now time.Time) (all []pr
 			continue
 		}
 		if e.built[j.Name] == nil {
-			e.built[j.Name] = slices.Concat(e.failureAlerts(j), e.certificateAlerts(j), []alert{e.inconclusive(j), e.notPassing(j)})
+			e.built[j.Name] = slices.Concat(e.failureAlerts(j), e.certificateAlerts(j), []alert{e.inconclusive(j), e.notPassing(j), e.flapping(j)})
 		}
 		for _, a := range e.built[j.Name] {
 			all = append(all, e.decide(a, v)...)

@@ -66,6 +66,18 @@ func TestEvaluator_conditions(t *testing.T) {
 			p.runs(up, time.Minute, 0, pass)
 			p.runs(up, 11*time.Minute, 0, fail, unknown, unknown, unknown)
 		}, "ProbeNotPassing"},
+		"every other run fails for 90 s": {func(p *past) { p.runs(up, 10*time.Minute, 0, pass); p.runs(up, 90*time.Second, 0, fail, pass) }, ""},
+		"every other run fails for 3 min": {func(p *past) {
+			p.runs(up, 10*time.Minute, 0, pass)
+			p.runs(up, 3*time.Minute, 0, pass, fail)
+			p.runs(up, time.Minute, 0, pass)
+		}, "ProbeFlapping SystemErrorRate"},
+		"fails and is inconclusive between passes": {func(p *past) { p.runs(up, 20*time.Minute, 0, fail, unknown, unknown, pass) }, "ProbeFlapping"},
+		"failed for 4 min": {func(p *past) {
+			p.runs(up, 10*time.Minute, 0, pass)
+			p.runs(up, 4*time.Minute, 0, fail)
+			p.runs(up, time.Minute, 0, pass)
+		}, "SystemErrorRate"},
 		"never passed for 14 min": {func(p *past) { p.runs(up, 14*time.Minute, 0, unknown) }, "ProbeInconclusive ProberAllInconclusive"},
 		"never passed for 16 min": {func(p *past) { p.runs(up, 16*time.Minute, 0, unknown) }, "ProbeInconclusive ProbeNeverPassed ProberAllInconclusive"},
 		"not run for 40 s":        {func(p *past) { p.runs(up, time.Minute, 0, pass); p.now = p.now.Add(40 * time.Second) }, ""},
@@ -78,7 +90,7 @@ func TestEvaluator_conditions(t *testing.T) {
 		"slow, few runs":     {func(p *past) { p.runs(up, 9*time.Minute, 3*time.Second, pass) }, ""},
 		"slow":               {func(p *past) { p.runs(up, 11*time.Minute, 3*time.Second, pass) }, "ProbeSlow"},
 		"slow an hour ago":   {func(p *past) { p.runs(up, 11*time.Minute, 3*time.Second, pass); p.runs(up, time.Hour, 0, pass) }, ""},
-		"fails now and then": {func(p *past) { p.runs(up, 20*time.Minute, 0, fail, pass, pass, pass) }, "SystemErrorRate"},
+		"fails now and then": {func(p *past) { p.runs(up, 20*time.Minute, 0, fail, pass, pass, pass) }, "ProbeFlapping SystemErrorRate"},
 		"fails seldom": {func(p *past) {
 			p.runs(up, 20*time.Minute, 0, slices.Concat([]probe.Verdict{fail}, slices.Repeat([]probe.Verdict{pass}, 19))...)
 		}, ""},

@@ -41,7 +41,7 @@ func (v *view) maintained() bool {
 
 // needsLook reports whether an alert on the probe may hold.
 func (v *view) needsLook() bool {
-	return !v.ran.IsZero() && (v.verdict != probe.Pass || len(v.samples) > 0 || v.proven != nil || v.breaches != nil)
+	return !v.ran.IsZero() && (v.verdict != probe.Pass || v.failedWithin(flappingWindow(v.job)) || len(v.samples) > 0 || v.proven != nil || v.breaches != nil)
 }
 
 func (v *view) onlyTargetChecks() bool { return v.failing() && v.targetOnly() }
@@ -270,6 +270,31 @@ func (v *view) errorRate(jobs []probe.Job, window time.Duration) []found {
 		}
 	}
 	if all < minRuns || fail/all <= maxErrorRate {
+		return nil
+	}
+	return []found{{value: fail / all}}
+}
+
+// flapping is found if the probe fails in many of its runs, and passes in others.
+func (v *view) flapping() []found {
+	fail, all, changes := 0.0, 0.0, 0
+	recent := v.runs[len(v.runs)-v.countSince(v.now.Add(-flappingWindow(v.job))):]
+	for i, r := range recent {
+		if v.wasMaintained(r) {
+			return nil
+		}
+		if i > 0 && r.verdict != recent[i-1].verdict {
+			changes++
+		}
+		switch probe.Verdict(r.verdict) {
+		case probe.Fail:
+			fail++
+			all++
+		case probe.Pass:
+			all++
+		}
+	}
+	if all < minFlappingRuns || changes < minChanges || fail <= maxFlappingRate*all || fail == all {
 		return nil
 	}
 	return []found{{value: fail / all}}

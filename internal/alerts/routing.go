@@ -37,7 +37,7 @@ const routingHeader = `Made by "prober rules --alertmanager" from the configurat
 
 // Names of alerts that are inhibited together.
 const (
-	failureNames   = "ProbeCertificateFailing|ProbeDown|ProbeFailing|ProbeLivenessCoupled|ProbeMixedVersions|ProbeNoPrimary|ProbeNotReady|ProbeReadyWithDependencyDown|ProbeReplicasMissing|ProbeTwoPrimaries|ProbeValidRejected|ProbeWaitsForDependency"
+	failureNames   = "ProbeCertificateFailing|ProbeDown|ProbeFailing|ProbeFlapping|ProbeLivenessCoupled|ProbeMixedVersions|ProbeNoPrimary|ProbeNotReady|ProbeReadyWithDependencyDown|ProbeReplicasMissing|ProbeTwoPrimaries|ProbeValidRejected|ProbeWaitsForDependency"
 	breachNames    = "ProbeAuthBypass|ProbeBreach|ProbeNotZero|ProbeSecretPublished|ProbeSecretReflected"
 	uncertainNames = "ProbeFailsFromOneLocation|ProbeInconclusive|ProbeIsolationUnproven|ProbeNeverPassed|ProbeNotPassing|ProbeSignalAbsent|ProbeSlow|ProbeStale"
 )

@@ -12,7 +12,7 @@ import (
 // noDataAlerts makes the alerts on missing knowledge: an alert that reads a series is silent while there is no series.
 func (s *system) noDataAlerts(alerts func(...alert)) {
 	for _, j := range s.jobs {
-		alerts(s.inconclusive(j), s.notPassing(j))
+		alerts(s.inconclusive(j), s.notPassing(j), s.flapping(j))
 		for _, check := range sorted.Keys(j.Signals) {
 			alerts(s.signalAbsent(j, check))
 		}
@@ -72,6 +72,35 @@ func (s *system) notPassing(j probe.Job) alert {
 		return v.notPassing(window) && !slices.ContainsFunc(s.dependencies(j), func(d probe.Job) bool { return v.of(&d).failedWithin(window) })
 	}))
 	a.summary = escapeTemplate(fmt.Sprintf("%s: %s/%s has not passed for %s: it fails and is inconclusive in turn", procedure(j), s.name, j.Name, promTime(2*window)))
+	a.example = nil // it needs runs of several verdicts
+	return a
+}
+
+// A probe that fails now and then is told if so large a share of its runs fails, and if its verdict changed so often within a window.
+const (
+	maxFlappingRate = 0.2
+	minFlappingRuns = 5
+	minChanges      = 4 // two failures, each with an end
+)
+
+// flappingWindow is a time with at least twenty runs of a probe.
+func flappingWindow(j *probe.Job) time.Duration {
+	return max(5*time.Minute, roundUp(minRuns*j.Interval, time.Minute))
+}
+
+// flapping is the alert on a probe that fails now and then, in the eyes of every location: none of its failures lasts for long
+// enough for another alert, and of the runs for a runbook with many probes they are too few for SystemErrorRate.
+func (s *system) flapping(j probe.Job) alert {
+	over := "[" + promTime(flappingWindow(&j)) + "]"
+	runs := func(verdicts string) string {
+		return "sum " + s.by(region) + " (increase(" + selector("probe_runs_total", s.match(j, verdicts)) + over + "))"
+	}
+	conclusive := runs(`verdict=~"fail|pass"`)
+	a := s.probeAlert(j, "ProbeFlapping", parseSeverity(j.Severity), 5*time.Minute, s.unlessDependencyFails(j, term{expr: fmt.Sprintf(
+		"min %s (%s\n  / %s\n  and %[3]s >= %d) > %g < 1\nand %s changes(%s%s) >= %d\nunless on (system, probe) max_over_time(%s%[8]s) == 1",
+		s.by(), runs(`verdict="fail"`), conclusive, minFlappingRuns, maxFlappingRate, s.on(), selector(probeVotes, s.match(j)), over, minChanges,
+		selector("probe_in_maintenance", s.all())), found: (*view).flapping}))
+	a.summary = escapeTemplate(fmt.Sprintf("%s: %s/%s fails now and then: ", procedure(j), s.name, j.Name)) + "{{ $value | humanizePercentage }} of its runs that passed or failed"
 	a.example = nil // it needs runs of several verdicts
 	return a
 }

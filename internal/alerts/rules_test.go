@@ -122,6 +122,9 @@ func (f *File) prove(r Rule) (p proof, ok bool) {
 		"SystemErrorRate": {
 			after: group.errorWindow() + 5*time.Minute, notBefore: 5*time.Minute - step, labels: ofSystem, amongOthers: true, change: fail(group.jobs),
 		},
+		"ProbeFlapping": {
+			after: flappingWindow(&j) + 5*time.Minute, notBefore: 5*time.Minute - step, labels: s.labels(j), amongOthers: true, change: func(c *scenario) { c.flap(j) },
+		},
 		"SystemUnwatched": {
 			after: 5 * time.Minute, labels: ofSystem, amongOthers: true,
 			change: func(c *scenario) { c.end("", s.labels(s.jobs[len(s.jobs)-1])) },

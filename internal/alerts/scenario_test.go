@@ -311,6 +311,15 @@ func (c *scenario) alternate(j probe.Job, verdicts ...probe.Verdict) {
 	c.stop("probe_runs_total", id)
 }
 
+// flap makes every other run of a probe fail.
+func (c *scenario) flap(j probe.Job) {
+	c.alternate(j, probe.Fail, probe.Pass)
+	half := step.Seconds() / j.Interval.Seconds() / 2
+	c.from(c.find("probe_runs_total", map[string]string{"system": j.System, "probe": j.Name}), func(old func(int) float64, since int) float64 {
+		return old(c.change) + half*float64(since)
+	})
+}
+
 // fail makes a probe fail.
 func (c *scenario) fail(j probe.Job, at ...map[string]string) { c.verdict(j, probe.Fail, at...) }
 

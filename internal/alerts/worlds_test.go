@@ -113,6 +113,69 @@ func TestNotPassing_forgotten(t *testing.T) {
 	testWorlds(t, Rules([]probe.Job{j}, Options{Kinds: kinds()}), j, worlds, "ProbeFailing", "ProbeInconclusive", "ProbeNotPassing")
 }
 
+// TestFlapping: a probe among many of its runbook that fails now and then is told, in every rhythm, and an outage that is
+// over is not.
+func TestFlapping(t *testing.T) {
+	testenv.WithoutRace(t)
+	t.Parallel()
+	const before, runs = 40, 160
+	var worlds []world
+	for pattern, fires := range map[string]bool{
+		"fp": true, "ffp": true, "fffp": true, "fppp": true, "fip": true, "fiip": true, "fpip": true,
+		"fpppppppppp": false, "ip": false, "iip": false, "p": false, "fi": false, "f": false, "once": false, "one location": false,
+	} {
+		j := "p"
+		switch pattern {
+		case "once", "one location":
+			j = "fp" // of that location, or see below
+		default:
+			j = pattern
+		}
+		series := map[string]string{}
+		add := func(at, pattern string, once bool) {
+			values, counts := map[byte][]string{}, map[byte][]string{}
+			count := map[byte]int{}
+			for i := range before + runs {
+				is := byte('p')
+				switch {
+				case once && i >= before && i < before+16: // four minutes
+					is = 'f'
+				case !once && i >= before:
+					is = pattern[i%len(pattern)]
+				}
+				count[is]++
+				for _, letter := range []byte("pfi") {
+					values[letter] = append(values[letter], fmt.Sprint(boolFloat(is == letter)))
+					counts[letter] = append(counts[letter], fmt.Sprint(count[letter]))
+				}
+			}
+			for verdict, letter := range map[string]byte{"pass": 'p', "fail": 'f', "inconclusive": 'i'} {
+				series[fmt.Sprintf("probe_verdict{region=%q,verdict=%q}", at, verdict)] = strings.Join(values[letter], " ")
+				series[fmt.Sprintf("probe_runs_total{region=%q,verdict=%q}", at, verdict)] = strings.Join(counts[letter], " ")
+			}
+		}
+		add("eu", j, pattern == "once")
+		if pattern == "one location" {
+			add("us", "p", false)
+			add("ap", "p", false)
+		}
+		for _, at := range []string{"13m", "22m", "40m"} {
+			w := world{name: pattern + ", " + at, series: series, at: at}
+			if fires && at != "13m" {
+				w.firing = []string{"ProbeFlapping critical"}
+			}
+			worlds = append(worlds, w)
+		}
+	}
+	j := change(up, func(j *probe.Job) { j.Labels = map[string]string{"env": "prod"} })
+	others := []probe.Job{j}
+	for n := range 9 {
+		others = append(others, change(j, func(j *probe.Job) { j.Name = fmt.Sprint("other", n) }))
+	}
+	f := Rules(others, Options{Kinds: kinds()})
+	testWorlds(t, f, j, worlds, "ProbeFlapping")
+}
+
 // TestNotReady: a service of which no replica is ready is down to its users, so that has the severity of the runbook.
 func TestNotReady(t *testing.T) {
 	testenv.WithoutRace(t)
