@@ -181,6 +181,14 @@ func TestMeasureShapes(t *testing.T) {
 	if len(series) != maxLabels+1 {
 		t.Errorf("%d series", len(series))
 	}
+	shapes := map[string]int{}
+	for i := range maxShapes + 5 {
+		count(shapes, fmt.Sprint(i))
+		count(shapes, "0")
+	}
+	if len(shapes) != maxShapes+1 || shapes[otherShape] != 5 || shapes["0"] != maxShapes+6 {
+		t.Errorf("%d shapes are told apart, %d keys have others", len(shapes), shapes[otherShape])
+	}
 }
 
 // What is wrong is wrong whatever else is not known, and what is open is not passed.

@@ -111,8 +111,27 @@ func TestPass_blindDatabase(t *testing.T) {
 	if got := notPassed(do(t, p, 5*time.Second), nil); got != "planted pass_unfinished, keys pass_unfinished, names pass_unfinished" {
 		t.Errorf("got %s", got)
 	}
+	for answer, wrong := range map[string]string{"+OK\r\n": "planted schema, keys schema, names schema", ":-1\r\n": "planted schema, keys schema, names schema"} {
+		f.say("DBSIZE", answer)
+		want(t, "no number of keys", p, wrong)
+	}
+	f.say("DBSIZE", ":3\r\n")
 	f.say("SCAN", page("0", "org:a:planted", "org:a:1", "org:a:2", "org:a:3", "org:a:4"))
 	want(t, "an empty page of three keys, and one with more", p, "keys control_failed, names control_failed")
+}
+
+// Keys that were deleted while a database was looked at do not count, and those that came do not either.
+func TestWalk_endDatabase(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		begun, met, now, size int64
+		blind                 bool
+	}{{10, 10, 8, 18, false}, {10, 10, 12, 20, false}, {10, 5, 10, 20, false}, {10, 4, 10, 20, true}, {10, 4, 8, 18, false}, {10, 3, 8, 18, true}} {
+		w := walk{size: 10 + c.begun, begun: c.begun, before: 10, totals: totals{met: 10 + c.met}, cursor: "x"}
+		if w.endDatabase(c.now); w.size != c.size || w.blind != c.blind || w.cursor != "" || w.db != 1 || w.before != w.met {
+			t.Errorf("met %d of %d, %d at the end: got %+v", c.met, c.begun, c.now, w)
+		}
+	}
 }
 
 // How many keys are wrong is not known before all have been looked at: no series is better than 0.

@@ -23,6 +23,32 @@ func (p *reported) Ask(_ context.Context, r *probe.Result) {
 	p.s.report(r)
 }
 
+// TestResidue_report: an org, or a role, that somebody left on a connection of the pool is a breach that is counted.
+func TestResidue_report(t *testing.T) {
+	t.Parallel()
+	for want, f := range map[string]residue{
+		"pass(ok), proven":             {looks: 4, shared: true},
+		"fail(org_left), a breach":     {looks: 4, left: 1, roles: 1, shared: true},
+		"fail(role_left), a breach":    {looks: 4, roles: 1, failed: &probe.Outcome{Reason: probe.Timeout}},
+		"inconclusive(control_failed)": {looks: 4},
+	} {
+		r := probe.NewResult(probe.ID{})
+		f.report(r)
+		got := fmt.Sprintf("%s(%s)", r.Checks[0].Verdict, r.Checks[0].Reason)
+		for _, s := range r.Samples {
+			switch {
+			case s.Measure == breach.Total && s.Value == 1 && s.Values[0] == surfacePool:
+				got += ", a breach"
+			case s.Measure == breach.LastProven:
+				got += ", proven"
+			}
+		}
+		if got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
 // TestReport: one row of another org is a breach that is counted, wherever it was seen, and the time of the last proof is that of a
 // sweep that found none, asked everything and whose control held.
 func TestReport(t *testing.T) {
