@@ -408,6 +408,74 @@ func TestEcho_checksum(t *testing.T) {
 	}
 }
 
+// TestAbout: an error of ICMP is about one of our requests or about somebody else's.
+func TestAbout(t *testing.T) {
+	t.Parallel()
+	of := func(change func(q []byte)) []byte {
+		q := icmp4.echo(7, 100, []byte("payload!"))
+		change(q)
+		return q
+	}
+	for name, c := range map[string]struct {
+		request []byte
+		place   int
+		ok      bool
+	}{
+		"the first":          {of(func([]byte) {}), 0, true},
+		"the last":           {of(func(q []byte) { q[7] += 2 }), 2, true},
+		"its beginning":      {of(func([]byte) {})[:headerSize], 0, true},
+		"one beyond":         {of(func(q []byte) { q[7] += 3 }), 3, false},
+		"one before":         {of(func(q []byte) { q[7]-- }), 65535, false},
+		"another program's":  {of(func(q []byte) { q[5]++ }), 0, false},
+		"a reply":            {of(func(q []byte) { q[0] = icmp4.reply }), 0, false},
+		"too little to tell": {of(func([]byte) {})[:headerSize-1], 0, false},
+		"nothing":            {nil, 0, false},
+	} {
+		if place, ok := icmp4.about(&dial.EchoError{Request: c.request}, 7, 100, 3); ok != c.ok || ok && place != c.place {
+			t.Errorf("%s: got the request %d, %t", name, place, ok)
+		}
+	}
+}
+
+// TestICMP_latency: the latency is that of the slowest reply. How long a name server took is none of the host's.
+func TestICMP_latency(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const ms = time.Millisecond
+		w := newWire("127.0.0.1", func(_ int, q []byte) []arrival { return []arrival{after(20*ms, replied(q))} })
+		p, limit := New(), probe.Duration(50*ms)
+		p.Host, p.Latency = "127.0.0.1", &limit
+		r := run(t, p, func(context.Context, string, string) (net.Conn, error) { time.Sleep(200 * ms); return w, nil })
+		if got := probetest.Lines(r); !strings.Contains(got, "latency pass(ok): answered within 20ms\n") {
+			t.Errorf("got\n%s", got)
+		}
+		if got := r.Exchanges[0].Took; got != 220*ms {
+			t.Errorf("recorded %s, want all of it", got)
+		}
+		synctest.Wait()
+		time.Sleep(time.Minute)
+	})
+}
+
+// TestCheckTimeout: all requests can be sent before the run ends, with time for the last reply.
+func TestCheckTimeout(t *testing.T) {
+	t.Parallel()
+	p := New()
+	p.Count, p.PacketInterval = 3, probe.Duration(time.Second)
+	for timeout, want := range map[time.Duration]string{
+		2*time.Second + margin + 1: "",
+		2*time.Second + margin:     "packet_interval: the last of 3 echo requests is sent after 2s, and the timeout is 2.1s",
+	} {
+		got := ""
+		if err := p.CheckTimeout(timeout); err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%s: got %q, want %q", timeout, got, want)
+		}
+	}
+}
+
 // TestRead_wraps: sequence numbers go on at 0 behind the last.
 func TestRead_wraps(t *testing.T) {
 	t.Parallel()
