@@ -94,16 +94,19 @@ test-binary:
 	@echo "== the binary, with the race detector (some minutes without a line)"
 	@GORACE=atexit_sleep_ms=10 go test -race $(TESTFLAGS) ./cmd/...
 
-# With the race detector these tests take one case in a few, or none: see testenv.Sample, testenv.WithoutRace and testenv.Measures.
+# With the race detector these tests take one case in a few, or none: see testenv.Sample and testenv.WithoutRace.
 .PHONY: test-cases
 test-cases:
 	@echo "== every case of the longest tests, without the race detector"
-	@calls='testenv[.](Sampled?|WithoutRace|Measures)[(]'; \
-	files=$$(grep -rlE --include='*_test.go' "$$calls" cmd config internal probes | grep -v internal/testenv); \
-	tests=$$(awk -v calls="$$calls" '/^func Test/ { split($$2, f, "("); name = f[1] } $$0 ~ calls { print name }' $$files | sort -u | paste -sd'|'); \
-	go test $(TESTFLAGS) -run "^($$tests)$$" $$(dirname $$files | sort -u | sed 's,^,./,')
+	@$(find-cases); go test $(TESTFLAGS) -run "$$cases" $$packages
 
-# The servers get no network but loopback, where root can see to it: they need none, and tell nobody that they run.
+define find-cases
+calls='testenv[.](Sampled?|WithoutRace)[(]'; \
+	files=$$(grep -rlE --include='*_test.go' "$$calls" cmd config internal probes | grep -v internal/testenv); \
+	cases=$$(awk -v calls="$$calls" '/^func Test/ { split($$2, f, "("); name = f[1] } $$0 ~ calls { print name }' $$files | sort -u | paste -sd'|'); \
+	cases="^($$cases)\$$"; packages=$$(dirname $$files | sort -u | sed 's,^,./,')
+endef
+
 .PHONY: test-real
 test-real: deps ## run the prober against servers that take minutes to build; each sound one passes REAL_RUNS (50) times
 	@set -e; \
@@ -185,10 +188,16 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 	done
 
 .PHONY: soak
-soak: deps ## run the short tests of all that decides verdicts 20 times, then every test of the binary 3 times, with the race detector (an hour)
-	PROBER_TEST_EVERY=1 go test -race -short -count=20 -failfast -timeout 2h \
-		$$(go list ./... | grep -vE '/internal/(arch|bench|endure|mutate|notices|testenv|web)(/|$$)')
-	PROBER_TEST_EVERY=1 go test -race -count=3 -failfast -timeout 2h ./cmd/prober
+soak: deps ## run the short tests of all that decides verdicts 20 times, and every test of the binary 3 times, as make test does (an hour)
+	@echo "== 20 rounds, with the race detector"
+	@go test -race -short -parallel 4 -count=20 -failfast -timeout 2h \
+		$$(go list ./... | grep -vE '/(cmd|internal/(arch|bench|endure|mutate|notices|testenv|web))(/|$$)')
+	@echo "== 20 rounds of every case, without it"
+	@$(find-cases); PROBER_TEST_EVERY=1 go test -short -parallel 4 -count=20 -failfast -timeout 2h -run "$$cases" $$(grep -vE '/(cmd|arch|web)(/|$$)' <<<"$$packages")
+	@echo "== 3 rounds of the binary, with the race detector"
+	@go test -race -parallel 4 -count=3 -failfast -timeout 2h ./cmd/...
+	@echo "== 3 rounds of every case of the binary, without it"
+	@$(find-cases); go test -parallel 4 -count=3 -failfast -timeout 2h -run "$$cases" ./cmd/...
 
 .PHONY: bench-history
 bench-history: ## measure the history of 1,000 and of 10,000 probes after 90 days: its size, and how long it takes to open and to read (ten minutes, 2 GB of disk)

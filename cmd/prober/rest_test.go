@@ -18,7 +18,7 @@ import (
 // What a probe of kind http costs before its first run, in bytes, and what its load allocates. The bounds are a fifth above what was
 // measured: each step over one, times fifty thousand, is more memory than a small pod has.
 func TestMemory_atRest(t *testing.T) {
-	testenv.Measures(t)
+	testenv.WithoutRace(t)
 	const n = 3000
 	var b strings.Builder
 	b.WriteString("system: shop\ninterval: 50s\nlabels: {env: prod}\nrunbooks:\n  down: {severity: P2, url: 'https://docs.example.com/r'}\nprobes:\n")
