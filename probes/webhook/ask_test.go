@@ -285,6 +285,10 @@ func TestCollect(t *testing.T) {
 	wants("delivered inconclusive(settling): no delivery has come in the a moment since the prober began to listen; expected one within 1h")
 	w.dispatch("evt-1")
 	wants("delivered pass(ok): the last delivery came a moment ago\nsignature pass(ok): 1 delivery verifies by jws-detached")
+	w.dispatch("evt-2")
+	if got := lines(w.run(), checkTampered); !regexp.MustCompile(`^tampered pass\(ok\): none of [1-9]\d* copies with a byte changed verifies$`).MatchString(got) {
+		t.Errorf("got %s", got)
+	}
 	last(59 * time.Minute)
 	wants("delivered pass(ok): the last delivery came 59m0s ago\nsignature pass(ok): 1 delivery verifies by jws-detached")
 	last(61 * time.Minute)

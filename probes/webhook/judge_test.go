@@ -1,12 +1,14 @@
 package webhook
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"prober/internal/probe"
+	"prober/probes/internal/probetest"
 )
 
 // A try is what a sender does with an event: it waits, and delivers.
@@ -226,5 +228,76 @@ func TestExcused(t *testing.T) {
 	run.gap = ""
 	if got := run.excused(probe.Outcome{Reason: reasonLost}, false); got.Reason != reasonLost {
 		t.Errorf("without a gap: got %s", got.Reason)
+	}
+}
+
+// TestJudgeDelivered: of several events the worst decides, wherever it stands: one that is not known is not delivered.
+func TestJudgeDelivered(t *testing.T) {
+	now := time.Now()
+	at := func(ago time.Duration, after ...time.Duration) *event {
+		e := &event{namedCase: namedCase{name: "it"}, triggered: now.Add(-ago)}
+		for _, d := range after {
+			e.attempts = append(e.attempts, attempt{at: e.triggered.Add(d)})
+		}
+		return e
+	}
+	good, slower, open, lost := at(time.Minute, time.Second), at(time.Minute, 2*time.Second, 9*time.Second), at(time.Second), at(time.Minute)
+	late := at(time.Minute, 11*time.Second)
+	const (
+		isOpen = "delivered inconclusive(window_too_short): the run was over before the event of it was due"
+		isLost = "delivered fail(lost): expected the event of it within 10s, got nothing"
+		isLate = "delivered fail(delivered_late): expected the event of it within 10s, got it after 11s"
+	)
+	for _, c := range []struct {
+		events []*event
+		want   string
+	}{
+		{[]*event{good}, "delivered pass(ok): 1 event, within 1s, slowest 1"},
+		{[]*event{good, slower}, "delivered pass(ok): 2 events, within 2s, slowest 2"},
+		{[]*event{slower, good}, "delivered pass(ok): 2 events, within 2s, slowest 2"},
+		{[]*event{good, open}, isOpen}, {[]*event{open, good}, isOpen},
+		{[]*event{good, lost}, isLost}, {[]*event{lost, good}, isLost}, {[]*event{open, lost}, isLost}, {[]*event{lost, open}, isLost},
+		{[]*event{late, lost}, isLate}, {[]*event{lost, late}, isLost},
+	} {
+		r := probe.NewResult(probe.ID{})
+		run := &runState{Probe: &Probe{Within: probe.Duration(10 * time.Second)}, r: r}
+		run.judgeDelivered(c.events, now)
+		got := lines(probetest.Lines(*r), checkDelivered)
+		for _, s := range r.Samples {
+			got += fmt.Sprintf(", slowest %g", s.Value)
+		}
+		if got != c.want {
+			t.Errorf("got %s, expected %s", got, c.want)
+		}
+	}
+}
+
+// TestJudgeTimes_unreadable: an attempt without a time that can be read may be of any time.
+func TestJudgeTimes_unreadable(t *testing.T) {
+	x := begin(t, "    within: 1s\n    schedule: 1h\n    cases:\n      it: {answers: [400]}\n")
+	x.judgeTimes([]attempt{{}}, []refusal{{err: errStale}})
+	if got, want := lines(probetest.Lines(*x.result), checkTimestamp), "timestamp fail(old_timestamp): expected the time of the attempt, got one that cannot be read"; got != want {
+		t.Errorf("got %s, expected %s", got, want)
+	}
+	x.end()
+}
+
+// TestJudgeProofs_tampered: a signature proves something only where copies with a byte changed were made, and none of them verifies.
+func TestJudgeProofs_tampered(t *testing.T) {
+	for _, c := range []struct {
+		attempts, copies, accepted int
+		want                       string
+	}{
+		{1, 4, 0, "tampered pass(ok): none of 4 copies with a byte changed verifies"},
+		{1, 4, 1, "tampered inconclusive(self_engine): 1 of 4 copies with a byte changed verify too: what was proven by a signature is worth nothing"},
+		{1, 0, 0, "tampered inconclusive(control_failed): no copy with a byte changed could be made"},
+		{0, 4, 0, "tampered inconclusive(nothing_checked): nothing was delivered that verifies"},
+	} {
+		x := begin(t, "    within: 1s\n    schedule: 1h\n    cases:\n      it: {answers: [400]}\n")
+		x.judgeProofs(t.Context(), []*event{{attempts: make([]attempt, c.attempts)}}, c.copies, c.accepted)
+		if got := lines(probetest.Lines(*x.result), checkTampered); got != c.want {
+			t.Errorf("%+v: got %s", c, got)
+		}
+		x.end()
 	}
 }

@@ -312,3 +312,14 @@ func TestJudgeEnabled_early(t *testing.T) {
 		t.Errorf("got\n%s", got)
 	}
 }
+
+// A run without its own secrets triggers nothing: it could verify none of what came.
+func TestAsk_unreadableSecret(t *testing.T) {
+	t.Setenv("TEST_HOOK_SECRET", "whsec_"+base64.StdEncoding.EncodeToString(hookSecret))
+	w := newWorld(t, nil, "    within: 1s\n    signature: {scheme: standard, secrets: [{env: TEST_HOOK_SECRET}]}\n    id: {json: $.event_id}\n    cases:\n      it: {answers: [200]}\n")
+	os.Unsetenv("TEST_HOOK_SECRET")
+	const want = "signature inconclusive(credential): signature.secrets: secret from env TEST_HOOK_SECRET: the variable is not set"
+	if got := w.run(); lines(got, checkSignature) != want || !strings.HasPrefix(got, "inconclusive\n") || w.events.Load() > 0 {
+		t.Errorf("%d events were asked for, got\n%s\nexpected\n%s", w.events.Load(), got, want)
+	}
+}
