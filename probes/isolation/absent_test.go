@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"prober/internal/probe"
@@ -93,5 +94,35 @@ func TestInterleave_emptyAnswers(t *testing.T) {
 				t.Errorf("got\n%s", probetest.Lines(r))
 			}
 		})
+	}
+}
+
+// TestExpectUnchanged_staleReplica: a replica that does not have the object yet is asked again before an intruder is blamed for its loss.
+func TestExpectUnchanged_staleReplica(t *testing.T) {
+	for _, status := range []int{404, 200} {
+		api := newNotesAPI("header")
+		var mu sync.Mutex
+		stale, told := map[string]bool{}, 0
+		api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
+			mu.Lock()
+			if q.op == "update" && q.foreign() && q.owner != "" {
+				stale[q.id] = true
+			}
+			first := q.op == "read" && q.owner == q.org && q.owner != "" && q.namesOwnOrg() && stale[q.id]
+			if first {
+				told++
+				delete(stale, q.id)
+			}
+			mu.Unlock()
+			if first {
+				reply(w, status, `{}`)
+				return
+			}
+			next(w, q.Request)
+		}
+		r := api.runProbe(t)
+		if expectDecisive(t, r, "pass"); told == 0 {
+			t.Error("no replica was stale")
+		}
 	}
 }
