@@ -146,6 +146,16 @@ func TestSelfDescription(t *testing.T) {
 			t.Errorf("%q: got trace %q and version %q", c.header, a.TargetTraceID, a.Version)
 		}
 	}
+	const id, other = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331b7ad6b7169203331"
+	for headers, want := range map[string]string{
+		"": "", "X-Trace-Id: " + id + "\r\n": id, "Trace-Id: " + id + "\r\n": id, "Trace-Id: " + other + "\r\nTraceresponse: 00-" + id + "-b7ad6b7169203331-01\r\n": "00-" + id + "-b7ad6b7169203331-01",
+		"Request-Id: " + id + "\r\n": "",
+	} {
+		z := serve(t, says("HTTP/1.1 200 OK\r\n"+headers+"Content-Length: 0\r\n\r\n"))
+		if a, _ := ask(t, &Settings{}, patience, Request{URL: z.url()}); a.TargetTraceID != want {
+			t.Errorf("without a setting, %q: got trace %q, want %q", headers, a.TargetTraceID, want)
+		}
+	}
 }
 
 // TestNothingLeaks lets servers echo every secret that they were told, everywhere that they can.

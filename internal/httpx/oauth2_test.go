@@ -145,6 +145,8 @@ func TestTokenRefused(t *testing.T) {
 		{"no token", json(200, `{"hello": "`+marker+`"}`), "the answer of the token endpoint is not valid (RFC 6749)", 1},
 		{"another type", json(200, `{"access_token": "abcdefgh", "token_type": "`+marker+`"}`), "another type of token than Bearer", 1},
 		{"line break", json(200, `{"access_token": "abc\r\nX: `+marker+`"}`), "issued an invalid token", 1},
+		{"a token that is too short", json(200, `{"access_token": "abc"}`), "issued an invalid token", 1},
+		{"the shortest token", json(200, `{"access_token": "wxyz"}`), "", 1},
 		{"redirect", func(_ int64, w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/"+marker, http.StatusTemporaryRedirect)
 		}, "the token endpoint answered 307", 1},

@@ -169,6 +169,10 @@ func TestWith(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
+	own1, own2 := &dial.TLS{CAFile: "a.pem"}, &dial.TLS{CAFile: "b.pem"}
+	if (Settings{TLS: own1}).Merge(Settings{}).TLS != own1 || (Settings{TLS: own1}).Merge(Settings{TLS: own2}).TLS != own2 || (Settings{}).Merge(Settings{TLS: own2}).TLS != own2 {
+		t.Error("the settings of TLS are not those of the caller, where it has some")
+	}
 	got = base.Merge(Settings{Headers: map[string]Value{"authorization": {Secret: two}}})
 	if !got.Bearer.IsZero() || got.Headers["Authorization"].Secret != two || !got.HasCredential() {
 		t.Errorf("got %+v", got)

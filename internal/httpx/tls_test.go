@@ -199,6 +199,25 @@ func TestClientCertificate(t *testing.T) {
 	}
 }
 
+// TestClientCertificate_unasked: a server that refuses a caller whose certificate it never asked for is told apart from one that does
+// not accept it.
+func TestClientCertificate_unasked(t *testing.T) {
+	p := newPKI(t)
+	cert, key := files(t, p.server(-day, day, "first"))
+	for auth, want := range map[tls.ClientAuthType]string{
+		tls.NoClientCert:      "expected 200, got 401: the target did not ask for the probe's certificate in the TLS handshake, and the prober shows it at no other time",
+		tls.RequestClientCert: "expected 200, got 401: the target does not accept the probe's credential",
+	} {
+		for _, connection := range []string{fresh, reuse} {
+			z := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{p.server(-day, day)}, ClientAuth: auth}, says("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"))
+			a, _ := ask(t, &Settings{TLS: &dial.TLS{CAFile: p.file, CertFile: cert, KeyFile: key}, Connection: connection}, patience, Request{URL: z.https()})
+			if got := a.Classify(ClassifyOptions{Want: Codes(200), Credential: true}); got.Reason != probe.Credential || got.Detail != want {
+				t.Errorf("%s, %s: got %s: %s, want %s", auth, connection, got.Reason, got.Detail, want)
+			}
+		}
+	}
+}
+
 func rename(t *testing.T, from, to string) {
 	t.Helper()
 	if err := os.Rename(from, to); err != nil {
