@@ -3,7 +3,6 @@ package httpx
 import (
 	"errors"
 	"net/http"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,64 +51,139 @@ func agedBy(h http.Header) string {
 	return ""
 }
 
-// Headers in which caches say what they did: Cache-Status (RFC 9211), X-Cache, CF-Cache-Status, X-Proxy-Cache,
-// X-FastCGI-Cache, X-LiteSpeed-Cache, X-Vercel-Cache, CDN-Cache and their kin; and the metric of one in Server-Timing.
-var cacheTiming = regexp.MustCompile(`(?i)cache[a-z_-]*\s*;\s*desc\s*=\s*"?(hit|stale)\b`)
-
-// isCacheName reports whether a header is one of those by its name.
+// isCacheName reports whether a header tells, by its name, what a cache did: Cache-Status (RFC 9211), X-Cache, CF-Cache-Status,
+// X-Proxy-Cache, X-Cached, X-SRCache-Fetch-Status, CDN-Cache and their kin. Those that say what a cache may do, or what it would have
+// found, are none.
 func isCacheName(name string) bool {
-	for _, suffix := range []string{"-status", "-state", "-result", "-remote", "-debug"} {
-		if cut, ok := cutSuffix(name, suffix); ok {
-			name = cut
-			break
+	if !strings.Contains(name, "Cache") && !strings.Contains(name, "cache") { // as net/http writes all names
+		return false
+	}
+	for _, other := range []string{"Control", "Key", "Tag", "Lookup", "Miss", "Store"} {
+		if strings.Contains(name, other) {
+			return false
 		}
 	}
-	_, ok := cutSuffix(name, "-cache")
-	return ok || strings.EqualFold(name, "cache")
-}
-
-// cutSuffix is strings.CutSuffix for any case of letters.
-func cutSuffix(text, suffix string) (before string, found bool) {
-	at := len(text) - len(suffix)
-	if at < 0 || !strings.EqualFold(text[at:], suffix) {
-		return text, false
-	}
-	return text[:at], true
+	return true
 }
 
 // hitBy reads whether a cache says that it answered.
 func hitBy(h http.Header) string {
 	var names []string
 	for name := range h {
-		if mayTellOfCache(name) {
+		if name == "Server-Timing" || name == "X-Varnish" || isCacheName(name) {
 			names = append(names, name)
 		}
 	}
 	slices.Sort(names)
 	for _, name := range names {
 		for _, v := range h[name] {
-			word := ""
-			switch {
-			case isCacheName(name):
-				word = cacheHit(v)
-			case name == "Server-Timing" && cacheTiming.MatchString(v):
-				word = "HIT"
-			case name == "X-Cache-Hits" && slices.ContainsFunc(numbers(v), func(n uint64) bool { return n > 0 }):
-				return "X-Cache-Hits is above 0"
-			case name == "X-Varnish" && len(numbers(v)) > 1: // the request that is answered, and the one whose answer was kept
-				return "X-Varnish names two requests"
-			}
-			if word != "" {
-				return cacheHeader(name) + " says " + word
+			if why := hitIn(name, v); why != "" {
+				return why
 			}
 		}
 	}
 	return ""
 }
 
-// mayTellOfCache reports whether a header may say that a cache answered, by its name.
-func mayTellOfCache(name string) bool {
-	return name == "Server-Timing" || name == "X-Cache-Hits" || name == "X-Varnish" || isCacheName(name)
+// hitIn reads one value of a header.
+func hitIn(name, value string) string {
+	var word string
+	switch name {
+	case "X-Cache-Hits":
+		if slices.ContainsFunc(numbers(value), func(n uint64) bool { return n > 0 }) {
+			return "X-Cache-Hits is above 0"
+		}
+		return ""
+	case "X-Varnish": // the request that is answered, and the one whose answer was kept
+		if len(numbers(value)) > 1 {
+			return "X-Varnish names two requests"
+		}
+		return ""
+	case "Cache-Status":
+		word = eachOf(value, statusHit)
+	case "Server-Timing":
+		word = eachOf(value, timingHit)
+	default:
+		word = cacheHit(value)
+		yes := strings.HasSuffix(name, "-Cache-Hit") || strings.HasSuffix(name, "-From-Cache")
+		switch {
+		case yes && (value == "1" || strings.EqualFold(value, "true") || strings.EqualFold(value, "yes")):
+			word = "HIT"
+		case word == "REVALIDATED" && name == "X-Vercel-Cache": // from the origin, and kept anew
+			word = ""
+		}
+	}
+	if word == "" {
+		return ""
+	}
+	return cacheHeader(name) + " says " + word
+}
+
+// eachOf returns the first word that is read in a member of a list.
+func eachOf(list string, read func(name string, params []string) string) string {
+	for _, member := range split(list, ',') {
+		if parts := split(member, ';'); len(parts) > 0 {
+			if word := read(parts[0], parts[1:]); word != "" {
+				return word
+			}
+		}
+	}
+	return ""
+}
+
+// statusHit reads what one cache says in Cache-Status (RFC 9211). It has answered by itself, or the origin told it that its copy is
+// still good. Where it forwarded the request because of a stale copy, the answer is the origin's.
+func statusHit(cache string, params []string) string {
+	if len(params) == 0 {
+		return cacheHit(cache) // of servers that write the word alone
+	}
+	for _, p := range params {
+		switch strings.ToLower(p) {
+		case "hit", "hit=?1":
+			return "HIT"
+		case "fwd-status=304":
+			return "REVALIDATED"
+		}
+	}
+	return ""
+}
+
+// timingHit reads a metric of Server-Timing: cdn-cache; desc=HIT, or as a word of its own, cdn-cache-hit.
+func timingHit(metric string, params []string) string {
+	of := strings.ToLower(metric)
+	switch {
+	case cacheHit(of) == "HIT":
+		return "HIT"
+	case of == "cdn-cache-refresh":
+		return "REVALIDATED"
+	case !strings.Contains(of, "cache"):
+		return ""
+	}
+	for _, p := range params {
+		if word := cacheHit(p); word != "" {
+			return word
+		}
+	}
+	return ""
+}
+
+// split cuts a text at a separator outside of quoted strings (RFC 9110, section 5.6.4), and leaves out what is empty.
+func split(value string, at byte) (parts []string) {
+	quoted, start := false, 0
+	for i := 0; i <= len(value); i++ {
+		switch {
+		case i == len(value) || value[i] == at && !quoted:
+			if part := strings.TrimSpace(value[start:i]); part != "" {
+				parts = append(parts, part)
+			}
+			start = i + 1
+		case value[i] == '"':
+			quoted = !quoted
+		case quoted && value[i] == '\\' && i+1 < len(value):
+			i++
+		}
+	}
+	return parts
 }
 
 // cacheHeader returns the name of a header for a message. The name of an unknown one is the server's own text.
@@ -134,11 +208,12 @@ func numbers(v string) (all []uint64) {
 	return all
 }
 
-// warnedBy reads the warnings of caches that an answer is stale: 110, 111 and 113 (RFC 7234, section 5.5).
+// warnedBy reads the warnings of caches that an answer is stale: 110 to 113 (RFC 7234, section 5.5).
 func warnedBy(h http.Header) string {
 	for _, v := range h["Warning"] {
-		for _, code := range []string{"110", "111", "113"} {
-			if strings.HasPrefix(strings.TrimSpace(v), code+" ") {
+		for _, warning := range split(v, ',') {
+			code, _, _ := strings.Cut(warning, " ")
+			if len(code) == 3 && code >= "110" && code <= "113" {
 				return "Warning: " + code
 			}
 		}
@@ -146,17 +221,20 @@ func warnedBy(h http.Header) string {
 	return ""
 }
 
-// cacheHit returns the word of a header that says that a cache answered: with a fresh copy, or with a stale one while the
-// origin is asked or down; empty if there is no such word.
-func cacheHit(value string) string {
-	words := strings.FieldsFunc(value, func(c rune) bool {
-		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z')
-	})
-	for _, word := range words {
-		switch word = strings.ToUpper(word); word {
-		case "HIT", "STALE", "UPDATING", "PRERENDER":
-			return word
+// cacheHit returns the word of a header that says that a cache answered: with a copy that is fresh, that the origin confirmed, or
+// that is stale while the origin is asked or down; empty if there is no such word.
+func cacheHit(value string) (found string) {
+	words := strings.FieldsFunc(strings.ToUpper(value), func(c rune) bool { return c < 'A' || c > 'Z' })
+	for i, word := range words {
+		switch word {
+		case "HIT", "STALE", "UPDATING", "PRERENDER", "REVALIDATED", "REFRESHHIT", "FRESH":
+			next := strings.Join(words[i+1:min(i+3, len(words))], " ")
+			if found == "" && next != "FOR PASS" && next != "FOR MISS" { // what is found says that nothing is kept
+				found = word
+			}
+		case "INVALID": // the stale copy, in the trace of Rack::Cache: the origin answered with another one
+			return ""
 		}
 	}
-	return ""
+	return found
 }
