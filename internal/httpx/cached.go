@@ -109,7 +109,7 @@ func hitIn(name, value string) string {
 		switch {
 		case yes && (value == "1" || strings.EqualFold(value, "true") || strings.EqualFold(value, "yes")):
 			word = "HIT"
-		case word == "REVALIDATED" && name == "X-Vercel-Cache": // from the origin, and kept anew
+		case word == "REVALIDATED" && name == "X-Vercel-Cache": // from the origin, and kept since
 			word = ""
 		}
 	}

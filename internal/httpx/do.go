@@ -84,6 +84,8 @@ func (c *Client) Do(ctx context.Context, r *probe.Result, q Request) *Answer {
 		ended = x.explain(err)
 	} else if refused := x.refusedByProxy(a.Status); refused != nil {
 		ended = *refused
+	} else if x.gaveUp(a.Status) && !q.Want.Contains(a.Status) {
+		ended = x.idleClosed()
 	}
 	a.fail(ended)
 	a.unasked = x.conn != nil && x.conn.unasked

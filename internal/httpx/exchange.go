@@ -207,6 +207,17 @@ func (x *exchange) interims() []http.Header {
 	return x.interim
 }
 
+// answering reports whether anything of an answer has come, if only an interim one.
+func (x *exchange) answering() bool {
+	return x.Phase() >= dial.PhaseTransfer || x.http1 != nil && x.http1.begun || len(x.interims()) > 0
+}
+
+// gaveUp reports whether an answer is that of a server that gave up waiting for a request on a kept connection (RFC 9110, section
+// 15.5.9), and closes it.
+func (x *exchange) gaveUp(status int) bool {
+	return status == http.StatusRequestTimeout && x.conn != nil && x.conn.kept && x.http1 != nil && x.http1.last
+}
+
 // mayKeep reports whether the connection can carry another exchange, and unbinds it from this one if so.
 func (x *exchange) mayKeep() bool {
 	if !x.reuses || (x.http1 != nil && !x.http1.end()) {
@@ -235,6 +246,8 @@ func (x *exchange) inspect(resp *http.Response) (proto string, err error) {
 		return "", errVersion
 	case x.http1 != nil && x.http1.head.ambiguous():
 		return "", errAmbiguous
+	case x.http1 == nil && malformed2(resp.Header):
+		return "", errMalformed
 	case x.upgrades && resp.StatusCode == http.StatusSwitchingProtocols:
 	case resp.StatusCode < 200 || resp.StatusCode > 599:
 		x.status = resp.StatusCode

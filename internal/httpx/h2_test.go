@@ -132,7 +132,8 @@ func TestHTTP2(t *testing.T) {
 		{"POST refused for ever", func(h *h2, s uint32) { h.WriteRSTStream(s, http2.ErrCodeRefusedStream) }, "POST", probe.Protocol, "it is not sent again"},
 		{"GOAWAY for ever", func(h *h2, s uint32) { h.WriteGoAway(0, http2.ErrCodeNo, []byte(marker)) }, "GET", probe.Protocol, "it is not sent again"},
 		{"GOAWAY for ever to POST", func(h *h2, s uint32) { h.WriteGoAway(0, http2.ErrCodeNo, []byte(marker)) }, "POST", probe.Protocol, "it is not sent again"},
-		{"GOAWAY with an error", func(h *h2, s uint32) { h.WriteGoAway(0, http2.ErrCodeInternal, []byte(marker)) }, "GET", probe.Protocol, ""},
+		{"GOAWAY with an error", func(h *h2, s uint32) { h.WriteGoAway(0, http2.ErrCodeInternal, []byte(marker)) }, "GET", probe.Reset, "connection ended by PEER without an answer, by GOAWAY with INTERNAL_ERROR"},
+		{"GOAWAY with an unknown error", func(h *h2, s uint32) { h.WriteGoAway(0, 4711, []byte(marker)) }, "GET", probe.Reset, "by GOAWAY with unknown error code 0x1267"},
 		{"GOAWAY to be calm", func(h *h2, s uint32) { h.WriteGoAway(0, http2.ErrCodeEnhanceYourCalm, []byte(marker)) }, "GET", probe.RateLimited, "PEER asks for fewer requests"},
 		{"GOAWAY to be calm, and the end", func(h *h2, s uint32) {
 			h.WriteGoAway(s, http2.ErrCodeEnhanceYourCalm, []byte(marker))
@@ -146,7 +147,21 @@ func TestHTTP2(t *testing.T) {
 		{"GOAWAY that leaves the stream open", func(h *h2, s uint32) { h.WriteGoAway(s, http2.ErrCodeEnhanceYourCalm, []byte(marker)) }, "GET", probe.Timeout, "waited in processing"},
 		{"interim answers without end", func(h *h2, s uint32) {
 			flood(func() error { return h.headers(s, false, ":status", "103", "link", marker) })
-		}, "GET", probe.Protocol, ""},
+		}, "GET", probe.Protocol, "the headers of the answer are larger than 65536 bytes"},
+		{"an interim answer, and silence", func(h *h2, s uint32) { h.headers(s, false, ":status", "103") }, "GET", probe.Timeout, "waited in processing"},
+		{"DATA before the head", func(h *h2, s uint32) { h.WriteData(s, true, []byte(json)) }, "GET", probe.Protocol, "the answer of PEER is not valid HTTP"},
+		{"a header of HTTP/1", func(h *h2, s uint32) { h.headers(s, true, ":status", "200", "connection", "close") }, "GET", probe.Protocol, "a header that HTTP/2 forbids"},
+		{"an upgrade", func(h *h2, s uint32) { h.headers(s, true, ":status", "200", "upgrade", "h2") }, "GET", probe.Protocol, "a header that HTTP/2 forbids"},
+		{"chunks of HTTP/1", func(h *h2, s uint32) { h.headers(s, true, ":status", "200", "transfer-encoding", "chunked") }, "GET", probe.Protocol, "a header that HTTP/2 forbids"},
+		{"two lengths", func(h *h2, s uint32) {
+			h.headers(s, false, ":status", "200", "content-length", "16", "content-length", "17")
+			h.WriteData(s, true, []byte(json))
+		}, "GET", probe.Protocol, "or two lengths"},
+		{"the same length twice", func(h *h2, s uint32) {
+			h.headers(s, false, ":status", "200", "content-length", "16", "content-length", "16")
+			h.WriteData(s, true, []byte(json))
+		}, "GET", probe.OK, ""},
+		{"a length that is no number", func(h *h2, s uint32) { h.headers(s, true, ":status", "200", "content-length", marker) }, "GET", probe.Protocol, "or two lengths"},
 		{"PING without end", func(h *h2, _ uint32) {
 			h.drain()
 			h.repeat(func(f *http2.Framer) error { return f.WritePing(false, [8]byte{1}) })

@@ -7,7 +7,7 @@ import "net/http"
 type head struct {
 	done    bool
 	first   bool // the status line is over
-	interim bool // it is a 1xx
+	interim bool // it is a 1xx, and another head follows
 	column  int
 	line    [18]byte // the beginning of the current line, in lower case
 	length  bool     // Content-Length was seen
@@ -17,6 +17,7 @@ type head struct {
 const (
 	lengthName = "content-length"
 	codingName = "transfer-encoding"
+	statusName = "http/"
 )
 
 // scan reads the next part of an answer, and returns how many lines of its head end there.
@@ -45,7 +46,7 @@ func (h *head) scan(p []byte) (lines int) {
 			}
 		case !h.first:
 			h.first = true
-			h.interim = h.column > 9 && h.line[9] == '1'
+			h.interim = h.column > 9 && h.line[9] == '1' && string(h.line[9:12]) != "101" // after which the protocol is another one
 			h.column = 0
 		case h.column > 0:
 			h.column = 0
@@ -57,6 +58,17 @@ func (h *head) scan(p []byte) (lines int) {
 		}
 	}
 	return lines
+}
+
+// final reports whether a part of a head was read that is not that of an interim answer.
+func (h *head) final() bool {
+	return h.done || h.first && !h.interim || !h.first && h.column > 9 && h.line[9] != '1'
+}
+
+// foreign reports whether the first line is not that of an answer, as far as it goes.
+func (h *head) foreign() bool {
+	n := min(h.column, len(statusName))
+	return !h.first && string(h.line[:n]) != statusName[:n]
 }
 
 // ambiguous reports whether the answer has two lengths.

@@ -33,7 +33,7 @@ func TestHostile(t *testing.T) {
 		{"a chunk at a time", drips(ok+"Transfer-Encoding: chunked\r\n\r\n", "1\r\nx\r\n"), probe.Timeout, "no complete answer within TIME (waited in transfer)"},
 		{"a header at a time", drips(ok, "X-"+marker+": "+marker+"\r\n"), probe.Timeout, "no complete answer within TIME (waited in transfer)"},
 		{"a byte of the status line at a time", drips("HTTP/1.1 2", "0"), probe.Timeout, "no complete answer within TIME (waited in transfer)"},
-		{"interim answers at a time", drips("", "HTTP/1.1 103 "+marker+"\r\n\r\n"), probe.Timeout, "no complete answer within TIME (waited in transfer)"},
+		{"interim answers at a time", drips("", "HTTP/1.1 103 "+marker+"\r\n\r\n"), probe.Timeout, "no complete answer within TIME (waited in processing)"},
 		{"body without end", repeats(ok+"\r\n", marker, nil), probe.TooLarge, "the body is larger than 1048576 bytes"},
 		{"chunks without end", repeats(ok+"Transfer-Encoding: chunked\r\n\r\n", "4\r\nabcd\r\n", nil), probe.TooLarge, "the body is larger than"},
 		{"announced 10 GiB", repeats(ok+"Content-Length: 10737418240\r\n\r\n", marker, nil), probe.TooLarge, "the body is larger than"},
@@ -52,6 +52,8 @@ func TestHostile(t *testing.T) {
 		{"header without a colon", says(ok + marker + "\r\n\r\n"), probe.Protocol, "is not valid HTTP"},
 		{"NUL in a header", says(ok + "X-A: " + marker + "\x00\r\n\r\n"), probe.Protocol, "is not valid HTTP"},
 		{"SSH", says("SSH-2.0-" + marker + "\r\n"), probe.Protocol, "is not valid HTTP"},
+		{"SSH, half a line", saysAndHolds("SSH-2.0"), probe.Protocol, "is not valid HTTP"},
+		{"frames of HTTP/2", saysAndHolds("\x00\x00\x00\x04\x00\x00\x00\x00\x00"), probe.Protocol, "is not valid HTTP"},
 		{"HTML without HTTP", says("<html>" + marker + "</html>\r\n\r\n"), probe.Protocol, "is not valid HTTP"},
 		{"HTTP/3", says("HTTP/3.0 200 OK\r\n\r\n"), probe.Protocol, "is not valid HTTP"},
 		{"HTTP/2 that was not asked for", says("HTTP/2.0 200 OK\r\n\r\n"), probe.Protocol, "is not valid HTTP"},
@@ -71,7 +73,12 @@ func TestHostile(t *testing.T) {
 		{"closed at once", func(*zoo, net.Conn) {}, probe.Reset, "by PEER"},
 		{"closed without an answer", says(""), probe.Reset, "connection closed by PEER without an answer"},
 		{"reset without an answer", func(z *zoo, c net.Conn) { z.request(bufio.NewReader(c)); resets(c) }, probe.Reset, "connection reset by PEER during processing"},
-		{"closed in the status line", says("HTTP/1.1 2"), probe.Protocol, "is not valid HTTP"},
+		{"closed in the first word", says("HT"), probe.Truncated, "the answer of PEER is shorter than announced"},
+		{"closed in the status line", says("HTTP/1.1 2"), probe.Truncated, "the answer of PEER is shorter than announced"},
+		{"closed in another first line", says("SSH-2.0"), probe.Protocol, "is not valid HTTP"},
+		{"closed behind an interim answer", says("HTTP/1.1 103 " + marker + "\r\n\r\n"), probe.Reset, "connection closed by PEER without an answer"},
+		{"closed in the trailers", says(ok + "Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-A: b\r\n"), probe.Truncated, "the answer of PEER is shorter than announced"},
+		{"closed before the last line of the trailers", says(ok + "Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n"), probe.Truncated, "the answer of PEER is shorter than announced"},
 		{"closed behind the status line", says(ok), probe.Truncated, "the answer of PEER is shorter than announced"},
 		{"closed in the headers", says(ok + "X-A: " + marker), probe.Truncated, "the answer of PEER is shorter than announced"},
 		{"closed in the body", says(ok + "Content-Length: 100\r\n\r\n" + `{"status": "up"}`), probe.Truncated, "the answer of PEER is shorter than announced"},
@@ -110,6 +117,16 @@ func TestHostile(t *testing.T) {
 				t.Errorf("verdict %s, want fail", v)
 			}
 		})
+	}
+}
+
+// saysAndHolds answers, and waits for more.
+func saysAndHolds(text string) func(*zoo, net.Conn) {
+	return func(z *zoo, c net.Conn) {
+		if z.request(bufio.NewReader(c)) != nil {
+			io.WriteString(c, text)
+			hold(z, c)
+		}
 	}
 }
 

@@ -35,7 +35,8 @@ type http1 struct {
 	writing  chan error // the outcome of writing the request; nil if it was written inline
 	wrote    error      // the outcome, if it was written inline
 
-	begun    bool  // a byte of the answer has come
+	begun    bool  // a byte of an answer has come
+	ended    bool  // the server has closed the connection
 	broken   error // of the connection, other than its end
 	inBody   bool
 	headLeft int // bytes that heads may still take, those of interim answers included
@@ -138,22 +139,30 @@ func (h *http1) Read(p []byte) (int, error) {
 		p = p[:min(len(p), h.headLeft)]
 	}
 	n, err := h.nc.Read(p)
-	if err != nil && err != io.EOF {
+	h.ended = err == io.EOF
+	if err != nil && !h.ended {
 		h.broken = err
 	}
 	if n > 0 && !h.inBody {
-		if !h.begun {
-			h.begun = true
+		h.begun = true
+		h.headLeft -= n
+		limit := h.exchange.meter.take(headBytes(n, h.head.scan(p[:n])))
+		if h.head.final() {
 			h.exchange.Enter(dial.PhaseTransfer)
 		}
-		h.headLeft -= n
-		if limit := h.exchange.meter.take(headBytes(n, h.head.scan(p[:n]))); limit != nil {
+		if limit == nil && h.head.foreign() {
+			limit = errVersion // whoever speaks another protocol may wait for more, without a line of its own
+		}
+		if limit != nil {
 			h.broken = limit
 			return 0, limit
 		}
 	}
 	return n, err
 }
+
+// cut reports whether the server closed the connection in the middle of the answer, where net/http says only that it is not valid.
+func (h *http1) cut() bool { return h != nil && h.ended && h.begun && (h.inBody || !h.head.first) }
 
 // end ends an exchange whose answer was read whole, and reports whether the connection may carry another.
 func (h *http1) end() (again bool) {

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
+	"slices"
+	"strings"
 	"sync"
 
 	"prober/internal/dial"
@@ -92,11 +94,22 @@ func (o *opening) ended() error {
 	return o.err
 }
 
+// malformed2 reports whether clients must reject an answer over HTTP/2: for two lengths, or for a header that is about a connection
+// of HTTP/1 (RFC 9113, sections 8.1.1 and 8.2.2).
+func malformed2(h http.Header) bool {
+	for _, name := range []string{"Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Upgrade"} {
+		if len(h[name]) > 0 {
+			return true
+		}
+	}
+	lengths := slices.Compact(slices.Clone(h["Content-Length"]))
+	return len(lengths) > 1 || len(lengths) == 1 && (lengths[0] == "" || strings.Trim(lengths[0], "0123456789") != "")
+}
+
 // roundTrip2 sends a request over an HTTP/2 connection, as its only stream at the time.
 func (x *exchange) roundTrip2(req *http.Request) (*http.Response, error) {
 	left := maxHeader
 	trace := &httptrace.ClientTrace{
-		GotFirstResponseByte: func() { x.Enter(dial.PhaseTransfer) },
 		Got1xxResponse: func(_ int, header textproto.MIMEHeader) error {
 			text, _ := sizeOf(http.Header(header))
 			if left -= text + len(":status: 103"); left < 0 {
@@ -110,6 +123,7 @@ func (x *exchange) roundTrip2(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	x.Enter(dial.PhaseTransfer)
 	for _, head := range append(x.interims(), resp.Header) {
 		if err := x.meter.take(headBytes(sizeOf(head))); err != nil {
 			return nil, err

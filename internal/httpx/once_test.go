@@ -168,3 +168,70 @@ func (c *lateConn) Write(p []byte) (int, error) {
 	}
 	return c.Conn.Write(p)
 }
+
+// TestGaveUp lets a server give up waiting for a request on a kept connection, with 408, as the request is under way. The same answer
+// on a new connection is the server's, and so is one that is expected.
+func TestGaveUp(t *testing.T) {
+	const gaveUp = "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+	z := serve(t, func(z *zoo, c net.Conn) {
+		for br := bufio.NewReader(c); z.request(br) != nil; {
+			if z.requests.Load() != 1 {
+				io.WriteString(c, gaveUp)
+				return
+			}
+			io.WriteString(c, okAnswer)
+		}
+	})
+	client, err := (&Settings{Connection: reuse}).Client(z.url())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	for i, want := range []probe.Reason{probe.OK, probe.IdleClosed, probe.OK} {
+		a, _ := askWith(t, client, patience, Request{Method: "POST", URL: z.url(), Body: []byte("x")})
+		if a.Reason != want || z.requests.Load() != int64(i+1) {
+			t.Errorf("request %d: got %s: %s, want %s; %d requests", i+1, a.Reason, a.Detail, want, z.requests.Load())
+		}
+	}
+	stays := serve(t, func(z *zoo, c net.Conn) {
+		for br := bufio.NewReader(c); z.request(br) != nil; {
+			io.WriteString(c, okAnswer[:len("HTTP/1.1 ")]+"408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
+		}
+	})
+	for _, q := range []Request{{URL: stays.url()}, {URL: stays.url()}, {URL: stays.url(), Want: Codes(408)}} {
+		if a, _ := askWith(t, client, patience, q); a.Reason != probe.OK || a.Status != 408 {
+			t.Errorf("got %d, %s: %s", a.Status, a.Reason, a.Detail)
+		}
+	}
+}
+
+// TestInterim lets servers end in the middle of an exchange over a kept connection, after an interim answer: they had the request.
+func TestInterim(t *testing.T) {
+	for name, end := range map[string]func(net.Conn){"closed": func(c net.Conn) { c.Close() }, "reset": resets} {
+		got := make(chan struct{})
+		z := serve(t, func(z *zoo, c net.Conn) {
+			for br := bufio.NewReader(c); z.request(br) != nil; {
+				if z.requests.Load() == 2 {
+					io.WriteString(c, "HTTP/1.1 103 Early Hints\r\n\r\n")
+					<-got
+					end(c)
+					return
+				}
+				io.WriteString(c, okAnswer)
+			}
+		})
+		client, err := (&Settings{Connection: reuse}).Client(z.url())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		askWith(t, client, patience, Request{URL: z.url()})
+		c := client.kept.pop(z.Addr().String())
+		c.Conn = &tap{Conn: c.Conn, first: func() { close(got) }}
+		client.kept.put(c)
+		a, _ := askWith(t, client, patience, Request{URL: z.url()})
+		if a.Reason != probe.Reset || len(a.Interim) != 1 {
+			t.Errorf("%s: got %s: %s, after %d interim answers", name, a.Reason, a.Detail, len(a.Interim))
+		}
+	}
+}

@@ -16,6 +16,7 @@ var (
 	errUnsolicited = errors.New("the server sent data before it was asked")
 	errHead        = errors.New("the head is too large")
 	errAmbiguous   = errors.New("two lengths")
+	errMalformed   = errors.New("headers that HTTP/2 forbids")
 	errStatus      = errors.New("not a valid status")
 	errOnlyHTTP1   = errors.New("no HTTP/2")
 	errVersion     = errors.New("another version of HTTP") // to explain it is an answer that is not valid HTTP
@@ -25,12 +26,12 @@ var (
 // byte of the server's. They are found by what the error is, never by what it says.
 func (x *exchange) explain(err error) probe.Outcome {
 	o := x.blameProxy(x.outcome(err))
-	if o == notSentAgain && x.conn != nil && x.conn.kept {
+	if o == notSentAgain && x.conn != nil && x.conn.kept && !x.answering() {
 		return x.idleClosed() // a server that shuts down in good order
 	}
 	_, left := goAwayCode(err)
 	closed := left || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
-	if o.Reason == probe.Reset && x.conn != nil && x.Phase() < dial.PhaseTransfer && x.conn.lost(closed) {
+	if o.Reason == probe.Reset && x.conn != nil && !x.answering() && x.conn.lost(closed) {
 		return x.idleClosed()
 	}
 	return o
@@ -60,6 +61,9 @@ func (x *exchange) outcome(err error) probe.Outcome {
 	}
 	if known {
 		return o
+	}
+	if x.http1.cut() {
+		return probe.Outcomef(probe.Truncated, "the answer%s is shorter than announced", withPeer(" of ", x.Peer()))
 	}
 	if x.onlyHTTP2 {
 		return probe.Outcomef(probe.Protocol, "expected HTTP/2, got an answer%s that is not", withPeer(" of ", x.Peer()))
@@ -101,6 +105,8 @@ func (x *exchange) classifyInternal(err error) probe.Outcome {
 		return probe.Outcomef(probe.Protocol, "the headers of the answer are larger than %d bytes", maxHeader)
 	case errors.Is(err, errAmbiguous):
 		return probe.Outcomef(probe.Protocol, "the answer has two lengths, a Content-Length and a Transfer-Encoding")
+	case errors.Is(err, errMalformed):
+		return probe.Outcomef(probe.Protocol, "the answer has a header that HTTP/2 forbids, such as Connection, or two lengths: clients reject it")
 	case errors.Is(err, errStatus):
 		return probe.Outcomef(probe.Protocol, "expected a status of 200 to 599, got %d", x.status)
 	case errors.Is(err, errTooLarge):
@@ -140,7 +146,8 @@ const (
 // Errors of net/http for a GOAWAY, which are known by their texts only. None has a byte of the server's.
 const (
 	goAway     = "http2: Transport received Server's graceful shutdown GOAWAY"
-	goAwayCalm = "http2: Transport received GOAWAY from server ErrCode:ENHANCE_YOUR_CALM"
+	goAwayWith = "http2: Transport received GOAWAY from server ErrCode:" // and the name of the error
+	goAwayCalm = goAwayWith + "ENHANCE_YOUR_CALM"
 )
 
 // classifyResponse recognizes the errors of net/http.
@@ -148,7 +155,10 @@ func (x *exchange) classifyResponse(err error) probe.Outcome {
 	var stream streamError
 	code, left := goAwayCode(err)
 	switch {
-	case errors.As(err, &stream) && stream.Cause != nil && stream.Cause.Error() != "received from peer":
+	case errors.As(err, &stream) && (stream.Cause == nil || stream.Cause.Error() != "received from peer"):
+		if errors.Is(stream.Cause, errHead) {
+			return x.classifyInternal(errHead)
+		}
 		// net/http's own verdict on what it read
 	case stream.Code == refusedStream, err.Error() == goAway:
 		return notSentAgain
@@ -156,6 +166,8 @@ func (x *exchange) classifyResponse(err error) probe.Outcome {
 		return probe.Outcomef(probe.RateLimited, "the server%s asks for fewer requests (ENHANCE_YOUR_CALM)", withPeer(" at ", x.Peer()))
 	case stream.StreamID != 0:
 		return probe.Outcomef(probe.Reset, "stream reset%s with code %d", withPeer(" by ", x.Peer()), stream.Code)
+	case strings.HasPrefix(err.Error(), goAwayWith):
+		return probe.Outcomef(probe.Reset, "connection ended%s without an answer, by GOAWAY with %s", withPeer(" by ", x.Peer()), strings.TrimPrefix(err.Error(), goAwayWith))
 	case left:
 		return probe.Outcomef(probe.Reset, "connection closed%s in the middle of the exchange, after GOAWAY with code %d", withPeer(" by ", x.Peer()), code)
 	}
