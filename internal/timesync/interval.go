@@ -59,8 +59,14 @@ func (i Interval) Intersect(other Interval) Interval {
 func (i Interval) Meets(other Interval) bool { return !i.Intersect(other).Empty() }
 
 // Minus returns where the difference of two offsets lies: how far the one clock is ahead of the other. The error of this
-// machine's own clock is in both and cancels out.
-func (i Interval) Minus(other Interval) Interval { return Interval{i.Lo - other.Hi, i.Hi - other.Lo} }
+// machine's own clock is in both and cancels out. Of two clocks that are both beyond what an offset can say, on the same side,
+// nothing is known.
+func (i Interval) Minus(other Interval) Interval {
+	if min(i.Hi, other.Hi) == maxOffset || max(i.Lo, other.Lo) == -maxOffset {
+		return Interval{-2 * maxOffset, 2 * maxOffset}
+	}
+	return Interval{i.Lo - other.Hi, i.Hi - other.Lo}
+}
 
 // Widen returns the interval extended on both sides.
 func (i Interval) Widen(by time.Duration) Interval {

@@ -883,3 +883,41 @@ func TestLeeway(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+// Two clocks that are wrong by more than an offset can say look alike, and need not be.
+func TestSkew_beyondCompare(t *testing.T) {
+	const year = 365 * 24 * time.Hour
+	for _, c := range []struct {
+		a, b time.Duration
+		want string
+	}{
+		{100 * year, 200 * year, "inconclusive(within_uncertainty): "}, {-70 * year, -65 * year, "inconclusive(within_uncertainty): "},
+		{0, 100 * year, "fail(skew): b is 525600h0m0s "}, {-70 * year, 70 * year, "fail(skew): b is 1051200h0m0s "}, {50 * year, 50 * year, "pass(ok): "},
+	} {
+		ahead := func(by time.Duration) http.HandlerFunc {
+			return func(w http.ResponseWriter, q *http.Request) {
+				probetest.Respond(200, "application/json", `{"now": "`+time.Now().Add(by).Format(time.RFC3339Nano)+`"}`)(w, q)
+			}
+		}
+		url := probetest.Serve(t, map[string]http.HandlerFunc{"/a": ahead(c.a), "/b": ahead(c.b)})
+		p := New()
+		p.Services = map[string]Service{"a": {URL: url + "/a", JSON: probetest.Path(t, "$.now")}, "b": {URL: url + "/b", JSON: probetest.Path(t, "$.now")}}
+		wantOutcome(t, probetest.Run(t, Kind(), p), "skew", "a/b", c.want)
+	}
+}
+
+// A clock whose time could not be read in the end, was not asked, or contradicts itself is compared with no other.
+func TestSourceReadings_usable(t *testing.T) {
+	var good sourceReadings
+	now := time.Now()
+	good.Add(timesync.Sample{Earliest: now, Latest: now.Add(time.Second), Sent: now, Received: now})
+	failed, empty := good, good
+	failed.err, empty.Interval = &probe.Outcome{Reason: probe.Timeout}, timesync.Interval{Lo: 1}
+	for want, all := range map[bool][]sourceReadings{true: {good}, false: {failed, empty, {}}} {
+		for _, seen := range all {
+			if seen.usable() != want {
+				t.Errorf("%+v: usable: %t", seen, !want)
+			}
+		}
+	}
+}
