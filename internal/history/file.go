@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -130,9 +131,14 @@ func (f *file) take(load func([]byte) error) error {
 	return f.openDB(f.path)
 }
 
+// openFile opens a file to read it. A named pipe does not block it, as nothing may that a prober does before it probes.
+func openFile(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+}
+
 // check checks the file at path and returns the state in it, and whether it is of an earlier version.
 func check(path string) (state []byte, old bool, err error) {
-	in, err := os.Open(path)
+	in, err := openFile(path)
 	if err != nil {
 		return nil, false, err
 	}
@@ -208,7 +214,7 @@ func readText(path, name string) (state []byte, err error) {
 }
 
 func readTextOnce(path, name string) (state []byte, err error) {
-	in, err := os.Open(path)
+	in, err := openFile(path)
 	if err != nil {
 		return nil, err
 	}

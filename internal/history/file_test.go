@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -91,9 +92,16 @@ func TestOpen_unusable(t *testing.T) {
 		s.Close()
 	}
 	dir := t.TempDir()
-	for _, path := range []string{dir, filepath.Join(dir, "missing", "state")} {
+	pipe := filepath.Join(dir, "pipe") // with nobody at its other end
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{dir, pipe, filepath.Join(dir, "missing", "state")} {
 		if s, err := Open(path, nil, Options{}); s != nil || err == nil {
 			t.Errorf("%s: got %v", path, err)
+		}
+		if _, err := ReadState(path); err == nil && path == pipe {
+			t.Errorf("%s: has a state", path)
 		}
 	}
 	if state, err := ReadState(filepath.Join(dir, "none")); state != nil || err != nil {

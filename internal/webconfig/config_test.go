@@ -4,11 +4,37 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
 // aHash is the bcrypt hash of "correct horse", made for these tests.
 const aHash = "$2a$04$QXPrTkAqMqcSbRApY0x2OufUUgP6XTfr7rq27uNH504EiMTaGgJwK"
+
+// TestOpen_pipes: a named pipe with nobody at its other end blocks nothing, and is not taken for an empty file, which asks for no password.
+func TestOpen_pipes(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	pipe := filepath.Join(dir, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(pipe); err == nil || !strings.Contains(err.Error(), "pipe: expected a file, got a named pipe") {
+		t.Errorf("got %v", err)
+	}
+	path := filepath.Join(dir, "web.yaml")
+	for name, want := range map[string]string{"pipe": "the file cannot be read: expected a file, got a named pipe", "large": "the file cannot be read: it is larger than 1 MiB"} {
+		if err := os.WriteFile(filepath.Join(dir, "large"), make([]byte, maxSize+1), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte("tls_server_config: {cert_file: "+name+", key_file: "+name+"}\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(path); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
 
 // TestOpen: what is refused at the start, each mistake with its line. "" is accepted.
 func TestOpen(t *testing.T) {

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"sync"
+	"syscall"
 )
 
 // A File is a web configuration that may change while it is served.
@@ -41,13 +43,17 @@ func Open(path string) (*File, error) {
 	return f, errors.Join(err, unusable)
 }
 
-// read returns a file up to one byte more than it may have.
+// read returns a file up to one byte more than it may have. It refuses a named pipe: with no writer that would block, or look like
+// an empty file, which asks for no password.
 func read(path string) ([]byte, error) {
-	file, err := os.Open(path)
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
+	if at, err := file.Stat(); err == nil && at.Mode()&fs.ModeNamedPipe != 0 {
+		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("expected a file, got a named pipe")}
+	}
 	return io.ReadAll(io.LimitReader(file, maxSize+1))
 }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -198,7 +197,10 @@ func (c *config) read(key, file, inline string) []byte {
 	if file == "" {
 		return []byte(inline)
 	}
-	data, err := os.ReadFile(c.path(file))
+	data, err := read(c.path(file))
+	if err == nil && len(data) > maxSize {
+		err = errors.New("it is larger than 1 MiB")
+	}
 	if err == nil {
 		return data
 	}
