@@ -138,7 +138,7 @@ func (p *probeEntry) check(kinds probe.Kinds, h *fileHeader) (wrong Errors) {
 	}
 	if p.job.Probe == nil && !p.isUnread("type") {
 		words := sorted.Keys(kinds)
-		wrong = append(wrong, p.mistake("type", "type %sis none of %s%s", strictyaml.Word(p.Type), strings.Join(words, ", "), text.DidYouMean(p.Type, words)))
+		wrong = append(wrong, p.mistake("type", "type %sis none of %s%s", text.Word(p.Type), strings.Join(words, ", "), text.DidYouMean(p.Type, words)))
 	}
 	if p.job.Kind.Refused != "" {
 		wrong = append(wrong, p.mistake("type", "type %s: %s", p.Type, p.job.Kind.Refused))

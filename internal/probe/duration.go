@@ -1,10 +1,12 @@
 package probe
 
 import (
-	"fmt"
+	"errors"
 	"strconv"
 	"strings"
 	"time"
+
+	"prober/internal/text"
 )
 
 // A Duration is a length of time in the configuration: what time.ParseDuration reads, and days as in "14d".
@@ -31,11 +33,11 @@ func (d Duration) String() string {
 
 // UnmarshalYAML reads the duration and refuses a bare number, which has no unit.
 func (d *Duration) UnmarshalYAML(unmarshal func(any) error) error {
-	var text string
-	if err := unmarshal(&text); err != nil {
-		return fmt.Errorf("a duration is written as 30s, 5m, 1h or 14d")
+	var written string
+	if err := unmarshal(&written); err != nil {
+		return notDuration("")
 	}
-	v, err := ParseDuration(text)
+	v, err := ParseDuration(written)
 	*d = v
 	return err
 }
@@ -44,19 +46,27 @@ func (d *Duration) UnmarshalYAML(unmarshal func(any) error) error {
 func (d Duration) MarshalYAML() (any, error) { return d.String(), nil }
 
 // ParseDuration reads "30s", "1h30m" or "14d".
-func ParseDuration(text string) (Duration, error) {
+func ParseDuration(written string) (Duration, error) {
 	const day = 24 * time.Hour
-	if days, ok := strings.CutSuffix(text, "d"); ok {
+	if days, ok := strings.CutSuffix(written, "d"); ok {
 		n, err := strconv.ParseInt(days, 10, 32)
 		if v := time.Duration(n) * day; err == nil && v/day == time.Duration(n) { // no overflow
 			return Duration(v), nil
 		}
 	}
-	v, err := time.ParseDuration(text)
-	if err != nil || strings.Trim(text, "+-0") == "" { // time takes a 0 without a unit
-		return 0, fmt.Errorf("a duration is written as 30s, 5m, 1h or 14d")
+	v, err := time.ParseDuration(written)
+	if err != nil || strings.Trim(written, "+-0") == "" { // time takes a 0 without a unit
+		return 0, notDuration(written)
 	}
 	return Duration(v), nil
+}
+
+func notDuration(written string) error {
+	got := text.Word(written)
+	if got != "" {
+		got = ", got " + got[:len(got)-1]
+	}
+	return errors.New("a duration is written as 30s, 5m, 1h or 14d" + got)
 }
 
 // JSONSchema describes the texts that UnmarshalYAML reads.

@@ -26,16 +26,18 @@ func SeverityLevel(word string) (level int, ok bool) {
 	return int(m[1][0] - '0'), true
 }
 
-// ValidateSeverity refuses a word that SeverityLevel does not know. The message does not repeat the word.
+// ValidateSeverity refuses a word that SeverityLevel does not know. The message repeats what cannot be a secret.
 func ValidateSeverity(word string) error {
 	if _, ok := SeverityLevel(word); ok {
 		return nil
 	}
-	meant := ""
-	if !numberedSeverity.MatchString(word) { // the nearest number is no guess at what was meant
+	shown, meant := text.Word(word), ""
+	if numberedSeverity.MatchString(word) && len(word) <= 6 {
+		shown = word + " "
+	} else { // the nearest number is no guess at what was meant
 		meant = text.DidYouMean(word, []string{"critical", "warning", "info", "P1", "P2", "P3", "sev1", "sev2", "sev3"})
 	}
-	return errors.New("is none of critical, warning, info, P0 to P5, sev0 to sev5" + meant)
+	return errors.New(shown + "is none of critical, warning, info, P0 to P5, sev0 to sev5" + meant)
 }
 
 // A Response is what the alerts of a severity ask of people, in the words of the configuration. An empty text asks nothing.

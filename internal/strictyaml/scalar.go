@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"prober/internal/text"
 )
 
 // scalar reads one word into a string, a number or a boolean. A string keeps what is written: 010, yes and 1e3 are
@@ -146,19 +148,19 @@ const piece = 8
 
 // without returns a text with every piece of the values left out. Parsers like to quote what they could not read, and
 // that may be a secret in the wrong place.
-func without(values []string, text string) string {
-	hide := make([]bool, len(text))
+func without(values []string, s string) string {
+	hide := make([]bool, len(s))
 	for _, value := range values {
 		size := min(piece, len(value))
-		if size < 4 || Word(value) != "" {
+		if size < 4 || text.Word(value) != "" {
 			continue
 		}
 		windows := map[string]bool{}
 		for i := 0; i+size <= len(value); i++ {
 			windows[value[i:i+size]] = true
 		}
-		for i := 0; i+size <= len(text); i++ {
-			if windows[text[i:i+size]] {
+		for i := 0; i+size <= len(s); i++ {
+			if windows[s[i:i+size]] {
 				for j := i; j < i+size; j++ {
 					hide[j] = true
 				}
@@ -166,10 +168,10 @@ func without(values []string, text string) string {
 		}
 	}
 	var b strings.Builder
-	for i := range len(text) {
+	for i := range len(s) {
 		switch {
 		case !hide[i]:
-			b.WriteByte(text[i])
+			b.WriteByte(s[i])
 		case i == 0 || !hide[i-1]:
 			b.WriteString("…")
 		}
