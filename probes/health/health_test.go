@@ -260,6 +260,15 @@ func TestClassify_statuses(t *testing.T) {
 			t.Errorf("%d: got class %d, expected %d", status, got.response, want)
 		}
 	}
+	for why, want := range map[probe.Reason]response{probe.Refused: respNone, probe.Reset: respNone, probe.SelfLimit: respUnknown, probe.Cancelled: respUnknown} {
+		for _, status := range []int{0, 200, 503} { // of an answer that was cut short
+			var a httpx.Answer
+			a.Reason, a.Status = why, status
+			if got := h.classify(&a, h.Live.page()); got.response != want {
+				t.Errorf("%s after %d: got class %d, expected %d", why, status, got.response, want)
+			}
+		}
+	}
 }
 
 // TestClassify_slow checks that an answer is slow only beyond the expected latency.
@@ -571,6 +580,26 @@ func TestHistory_settlingInconclusive(t *testing.T) {
 	probetest.Run(t, Kind(), h)
 	if _, known := h.history.seen[address]; known || len(h.history.seen) != 1 {
 		t.Errorf("a replica that is gone is not forgotten: %v", h.history.seen)
+	}
+}
+
+// TestCatchAll_unanswered: a server that hangs up on a nonexistent path may do so on any: that its health page is its own is not proven.
+func TestCatchAll_unanswered(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		if q.URL.Path == "/health" || q.URL.Path == "/ready" {
+			return
+		}
+		if conn, _, err := w.(http.Hijacker).Hijack(); err == nil {
+			conn.Close()
+		}
+	}))
+	t.Cleanup(server.Close)
+	address := strings.TrimPrefix(server.URL, "http://")
+	h := New()
+	h.Replicas = replicas.Replicas{Static: []string{address}, Want: 1}
+	r := probetest.Run(t, Kind(), h)
+	if got, want := probetest.Lines(r), "serving@"+address+" inconclusive(control_failed): "; r.Verdict() != probe.Inconclusive || !strings.Contains(got, want) || !strings.Contains(got, "the request for a nonexistent path failed: ") {
+		t.Errorf("got\n%s", got)
 	}
 }
 
