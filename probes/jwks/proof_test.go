@@ -88,6 +88,30 @@ func TestSigning_staleToken(t *testing.T) {
 	}
 }
 
+// A token that names no key cannot be verified where there are several.
+func TestSigning_withoutKid(t *testing.T) {
+	key := newJWK(t, "k1", "ES256")
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key.Key}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now().Unix()
+	token, err := jwt.Signed(signer).Claims(map[string]any{"iat": now, "exp": now + 300}).Serialize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := probetest.Serve(t, map[string]http.HandlerFunc{
+		"/keys":  probetest.Respond(200, "application/json", keysetOf(t, key)),
+		"/token": probetest.Respond(200, "application/json", `{"access_token":"`+token+`","token_type":"Bearer"}`),
+	})
+	p := jwks([]string{url + "/keys"})
+	p.Issuance = freshFrom(t, url+"/token")
+	const want = "fail\nsigning fail(no_kid): a fresh token names no kid: verifiers cannot know which key signed it"
+	if got := probetest.NotPassed(probetest.Run(t, Kind(), p)); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
 // How long a token lives is not known if it does not say when it was issued.
 func TestSigning_withoutIAT(t *testing.T) {
 	key := newJWK(t, "k1", "ES256")

@@ -123,6 +123,17 @@ func TestRotation_signsTooEarly(t *testing.T) {
 	x.want("rotation", x.at(11*time.Minute, &k2, two, two), "pass(ok): the key that signs has been published for at least 10m0s, longer than any copy of a set is kept")
 }
 
+// TestRotation_propagation: what a publisher takes to spread a set comes on top of how long verifiers keep it.
+func TestRotation_propagation(t *testing.T) {
+	x := newRota(t, func(p *Probe) { p.Propagation = probe.Duration(5 * time.Minute) })
+	k1, k2 := newJWK(t, "k1", "ES256"), newJWK(t, "k2", "ES256")
+	one, two := []jose.JSONWebKey{k1}, []jose.JSONWebKey{k1, k2}
+	x.at(0, &k1, one, one)
+	x.at(time.Minute, &k1, two, two)
+	x.want("rotation", x.at(12*time.Minute, &k2, two, two), "fail(published_too_late): the key that signs has been published for no more than 12m0s, expected 15m before it signs: verifiers with an older set in a cache reject its tokens")
+	x.want("rotation", x.at(16*time.Minute, &k2, two, two), "pass(ok): the key that signs has been published for at least 15m0s, longer than any copy of a set is kept")
+}
+
 // TestRotation_countsFromLastVerifier: a key is not published before all have it.
 func TestRotation_countsFromLastVerifier(t *testing.T) {
 	x := newRota(t, nil)
