@@ -110,6 +110,15 @@ func TestEvaluator_conditions(t *testing.T) {
 	}
 }
 
+// TestSelfCheckFailed_says: the alert says of each self-check what it means that it fails.
+func TestSelfCheckFailed_says(t *testing.T) {
+	for _, check := range []string{"engine", "network", "clock", "storage", "alertmanager", "webhook", "watchdog"} {
+		if text := SelfCheckFailed(check, "a:9798").Annotations["description"]; !strings.Contains(text, check) {
+			t.Errorf("%s: got %s", check, text)
+		}
+	}
+}
+
 // TestEvaluator_maintenance: a probe that is worked on has no alert, and has it again afterwards.
 func TestEvaluator_maintenance(t *testing.T) {
 	began := time.Now()

@@ -106,7 +106,7 @@ func selfCheckFailed(expr string) alert {
 	return alert{
 		name: "ProberSelfCheckFailed", severity: severity{level: 2}, wait: 5 * time.Minute, expr: expr,
 		summary:     "The self-check {{ $labels.check }} of the prober at {{ $labels.instance }} fails",
-		description: "network: the reference cannot be reached. clock: the wall clock jumps or drifts, so times cannot be compared.",
+		description: "network: the reference cannot be reached. clock: the wall clock jumps or drifts, so times cannot be compared. engine: the self-test fails, and no verdict counts until it passes. storage: history and incidents are not kept. alertmanager, webhook, watchdog: it does not take what it is sent. Its log says why.",
 	}
 }
 
