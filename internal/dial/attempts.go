@@ -9,7 +9,10 @@ import (
 )
 
 // maxTries is how many addresses are tried for one connection. A name may have any number of them.
-const maxTries = 6
+const maxTries = 16
+
+// maxShares is into how many parts the time is divided at most. What is refused at once leaves its part to the others.
+const maxShares = 6
 
 // lateFamily is which part of the time that is left may be spent waiting for the addresses of one family, once those of the
 // other have failed.

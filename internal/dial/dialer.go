@@ -72,7 +72,7 @@ func New(resolver string, t *TLS) *Dialer {
 var ErrConns = errors.New("too many connections for one exchange")
 
 // DialContext opens a connection to address, host:port, over "tcp" or "udp", or to the path of a socket over "unix". The host's addresses are tried one after
-// the other, those of IPv6 and of IPv4 in turn, at most six of them. Over "icmp", the address is a host without a port, and what is
+// the other, those of IPv6 and of IPv4 in turn, at most 16 of them. Over "icmp", the address is a host without a port, and what is
 // read and written are messages of ICMP: echo requests with the port of the local address as their identifier, and replies or an
 // [EchoError]. Nothing is sent to an address before that.
 //
@@ -219,7 +219,7 @@ func (d *Dialer) connectTo(ctx context.Context, network string, addr netip.AddrP
 		return nil, &DeniedError{addr.Addr(), class}
 	}
 	if end, ok := ctx.Deadline(); ok && left > 1 {
-		share, cancel := context.WithTimeout(ctx, time.Until(end)/time.Duration(left))
+		share, cancel := context.WithTimeout(ctx, time.Until(end)/time.Duration(min(left, maxShares)))
 		defer cancel()
 		ctx = share
 	}

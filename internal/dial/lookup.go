@@ -39,6 +39,8 @@ func HostName(host string) string {
 type lookupError struct {
 	reason probe.Reason
 	self   syscall.Errno // of this machine, with probe.SelfNetwork
+	alias  bool          // with probe.NXDomain: the name is an alias of one that does not exist
+	other  bool          // with probe.DNSServfail: the answer is about another name
 }
 
 func (e *lookupError) Error() string { return "look-up: " + e.reason.Word }
@@ -60,14 +62,20 @@ func ask(ctx context.Context, r *net.Resolver, family, name string) answer {
 	own, said := observed(r)
 	found, err := own.LookupNetIP(ctx, family, name)
 	a := answer{family: family}
+	other := false
 	for _, ip := range found {
-		a.addrs = append(a.addrs, ip.Unmap())
+		if ip = ip.Unmap(); said.ofAnother(ip) {
+			other = true
+		} else {
+			a.addrs = append(a.addrs, ip)
+		}
 	}
 	if len(a.addrs) == 0 {
 		a.addrs = said.mappedAddrs()
 	}
 	if len(a.addrs) == 0 {
 		a.err = said.why(err)
+		a.err.other = other
 	}
 	return a
 }
@@ -91,15 +99,15 @@ func (l *queryLog) why(err error) *lookupError {
 	_, unsuitable := errors.AsType[*net.AddrError](err) // the file of hosts has the other family
 	switch {
 	case self != 0:
-		return &lookupError{probe.SelfNetwork, self}
-	case l.failed || known[failed]:
+		return &lookupError{reason: probe.SelfNetwork, self: self}
+	case known[failed], l.failed && (known[unanswered] || len(known) == 0): // by another name server it may have been answered
 		return &lookupError{reason: probe.DNSServfail}
 	case known[unanswered]:
 		return &lookupError{reason: probe.DNSTimeout}
 	case unsuitable, known[exists] && dns != nil && dns.IsNotFound:
 		return &lookupError{reason: probe.NoAddress}
 	case dns != nil && dns.IsNotFound:
-		return &lookupError{reason: probe.NXDomain}
+		return &lookupError{reason: probe.NXDomain, alias: l.alias}
 	case dns != nil && dns.IsTimeout, errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return &lookupError{reason: probe.DNSTimeout}
 	}

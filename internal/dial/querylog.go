@@ -6,6 +6,8 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -28,16 +30,18 @@ const (
 type queryLog struct {
 	mu        sync.Mutex
 	questions map[dnsmessage.Question]status
-	mapped    []netip.Addr  // IPv4 addresses in answers about IPv6, which package net leaves out
-	failed    bool          // a name server refuses connections
-	self      syscall.Errno // this machine could not ask
+	addrs     map[netip.Addr]bool // in answers; true if they are those of the name, or of one that it is an alias of
+	mapped    []netip.Addr        // IPv4 addresses in answers about IPv6, which package net leaves out
+	alias     bool                // the name is an alias of one that does not exist
+	failed    bool                // a name server refuses connections
+	self      syscall.Errno       // this machine could not ask
 }
 
 type queryLogKey struct{}
 
 // observed returns a copy of a resolver and the log of what it asks.
 func observed(r *net.Resolver) (*net.Resolver, *queryLog) {
-	log := &queryLog{questions: map[dnsmessage.Question]status{}}
+	log := &queryLog{questions: map[dnsmessage.Question]status{}, addrs: map[netip.Addr]bool{}}
 	own := &net.Resolver{PreferGo: r.PreferGo, StrictErrors: r.StrictErrors}
 	if r.Dial != nil {
 		own.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -63,20 +67,66 @@ func (l *queryLog) learn(q dnsmessage.Question, s status) {
 	l.questions[q] = max(l.questions[q], s)
 }
 
-// learnMapped reads the IPv4 addresses among the IPv6 ones of an answer, a few of them.
-func (l *queryLog) learnMapped(p *dnsmessage.Parser) {
+// learnAddrs reads the addresses in an answer. Package net takes those of any name and class for those of the name that was asked
+// for, and leaves out the IPv4 addresses among the IPv6 ones.
+func (l *queryLog) learnAddrs(p *dnsmessage.Parser, asked *dnsmessage.Question) {
 	records, _ := p.AllAnswers()
+	names := namesOf(records, asked)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, record := range records {
-		body, ok := record.Body.(*dnsmessage.AAAAResource)
-		if !ok || len(l.mapped) >= maxTries {
+		var ip netip.Addr
+		switch body := record.Body.(type) {
+		case *dnsmessage.AResource:
+			ip = netip.AddrFrom4(body.A)
+		case *dnsmessage.AAAAResource:
+			ip = netip.AddrFrom16(body.AAAA)
+		default:
 			continue
 		}
-		if ip := netip.AddrFrom16(body.AAAA); ip.Is4In6() {
+		ours := record.Header.Class == asked.Class && holds(names, record.Header.Name)
+		if ours && ip.Is4In6() && len(l.mapped) < maxTries {
 			l.mapped = append(l.mapped, ip.Unmap())
 		}
+		ip = ip.Unmap()
+		l.addrs[ip] = l.addrs[ip] || ours
 	}
+}
+
+// maxAliases bounds a chain of aliases.
+const maxAliases = 16
+
+// namesOf returns the name that was asked for, and those that it is an alias of.
+func namesOf(records []dnsmessage.Resource, asked *dnsmessage.Question) []dnsmessage.Name {
+	names := []dnsmessage.Name{asked.Name}
+	for known := 0; known < len(names) && len(names) <= maxAliases; {
+		known = len(names)
+		for _, record := range records { // in any order
+			body, ok := record.Body.(*dnsmessage.CNAMEResource)
+			if ok && len(names) <= maxAliases && holds(names, record.Header.Name) && !holds(names, body.CNAME) {
+				names = append(names, body.CNAME)
+			}
+		}
+	}
+	return names
+}
+
+func holds(names []dnsmessage.Name, name dnsmessage.Name) bool {
+	return slices.ContainsFunc(names, func(n dnsmessage.Name) bool { return strings.EqualFold(n.String(), name.String()) })
+}
+
+// ofAnother reports whether only answers about another name hold the address.
+func (l *queryLog) ofAnother(ip netip.Addr) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ours, seen := l.addrs[ip]
+	return seen && !ours
+}
+
+func (l *queryLog) isAlias() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.alias = true
 }
 
 func (l *queryLog) mappedAddrs() []netip.Addr {
@@ -147,14 +197,18 @@ func (r *queryReader) received(message []byte, datagram bool) {
 	switch h.RCode {
 	case dnsmessage.RCodeNameError:
 		r.log.learn(*r.question, nonexistent)
+		p.SkipAllQuestions()
+		if first, err := p.AnswerHeader(); err == nil && first.Type == dnsmessage.TypeCNAME {
+			r.log.isAlias()
+		}
 	case dnsmessage.RCodeSuccess:
 		p.SkipAllQuestions()
-		if _, err := p.AnswerHeader(); err == nil || h.Authoritative || h.RecursionAvailable {
+		if _, err := p.AnswerHeader(); err == nil || !h.Truncated && (h.Authoritative || h.RecursionAvailable) {
 			r.log.learn(*r.question, exists)
-			r.log.learnMapped(&p)
+			r.log.learnAddrs(&p, r.question)
 			return
 		}
-		r.log.learn(*r.question, failed) // a referral to nowhere
+		r.log.learn(*r.question, failed) // a referral to nowhere, or nothing of an answer that is cut off
 	default:
 		r.log.learn(*r.question, failed)
 	}

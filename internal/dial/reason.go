@@ -164,9 +164,15 @@ func (p progress) classifyDNS(err error) probe.Outcome {
 	case probe.DNSTimeout:
 		return probe.Outcomef(e.reason, "no name server answered%s%s", p.forHost(), p.within())
 	case probe.DNSServfail:
+		if e.other {
+			return probe.Outcomef(e.reason, "%s could not be looked up: the name server answers about another name", name)
+		}
 		return probe.Outcomef(e.reason, "%s could not be looked up: the name server fails", name)
 	case probe.NoAddress:
 		return probe.Outcomef(e.reason, "%s exists and has no %saddress", name, p.family)
+	}
+	if e.alias {
+		return probe.Outcomef(probe.NXDomain, "%s is an alias of one that does not exist", name)
 	}
 	return probe.Outcomef(probe.NXDomain, "%s does not exist", name)
 }
