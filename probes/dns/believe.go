@@ -17,6 +17,7 @@ type believed struct {
 	found      []record // of the type that was asked for, at the end of the chain
 	authority  []record // of zones that hold one of the names
 	additional []record // of hosts that the other records name
+	endless    bool     // the chain leads in a circle, or is too long
 }
 
 func believe(r *response, asked dnsmessage.Question) believed {
@@ -56,6 +57,7 @@ func (b *believed) follow(asked dnsmessage.Question) []string {
 			}
 		}
 		if len(b.found) > 0 || alias < 0 || len(names) > maxAliases {
+			b.endless = len(b.found) == 0 && alias >= 0
 			return names
 		}
 		b.chain = append(b.chain, b.sections[0][alias])
@@ -69,14 +71,23 @@ func (b *believed) answer() []record { return slices.Concat(b.chain, b.found) }
 // all are the records that are believed.
 func (b *believed) all() []record { return slices.Concat(b.chain, b.found, b.authority, b.additional) }
 
-// noData reports whether the name exists and has no record of the type. A referral to other servers does not say that.
+// noData reports whether the name exists and has no record of the type. Neither a referral to other servers nor a chain of aliases
+// without its end says that.
 func (b *believed) noData() bool {
-	return b.rcode == dnsmessage.RCodeSuccess && len(b.found) == 0 && !b.referral()
+	return b.rcode == dnsmessage.RCodeSuccess && len(b.found) == 0 && !b.referral() && !b.unfinished()
+}
+
+// unfinished reports whether the answer does not say what is at the end of the aliases. A server without recursion that knows the last
+// name shows the SOA of its zone (RFC 2308, section 2.2).
+func (b *believed) unfinished() bool {
+	return b.endless || len(b.found) == 0 && len(b.chain) > 0 && !b.header.RecursionAvailable && !b.shows(dnsmessage.TypeSOA)
 }
 
 func (b *believed) referral() bool {
-	has := func(t dnsmessage.Type) bool {
-		return slices.ContainsFunc(b.sections[1], func(one record) bool { return one.typ == t })
-	}
-	return len(b.found) == 0 && !b.header.Authoritative && has(dnsmessage.TypeNS) && !has(dnsmessage.TypeSOA)
+	return len(b.found) == 0 && !b.header.Authoritative && b.shows(dnsmessage.TypeNS) && !b.shows(dnsmessage.TypeSOA)
+}
+
+// shows reports whether a record of the type is in the authority section.
+func (b *believed) shows(t dnsmessage.Type) bool {
+	return slices.ContainsFunc(b.sections[1], func(one record) bool { return one.typ == t })
 }

@@ -2,6 +2,7 @@ package dns
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/net/dns/dnsmessage"
@@ -98,14 +99,20 @@ func (s *Records) absence() bool {
 func (e *Expect) judgeRCode(b *believed) probe.Outcome {
 	want, got := strings.Join(e.accepted(), " or "), rcodeName(b.rcode)
 	switch {
+	case b.rcode == dnsmessage.RCodeNameError && len(b.found) > 0:
+		return probe.Outcomef(reasonRecords, "expected %s, got NXDOMAIN and a record of the same name: %s", want, shown(b.found))
 	case slices.Contains(e.accepted(), got) && !(e.NoData && b.rcode == dnsmessage.RCodeSuccess):
 		return probe.Outcomef(probe.OK, "%s", got)
 	case e.NoData && b.noData():
 		return probe.Outcomef(probe.OK, "the name exists and has no such record")
 	case e.NoData && b.referral():
 		return probe.Outcomef(reasonRecords, "expected an answer without records, got a referral to other name servers")
+	case e.NoData && b.unfinished():
+		return probe.Outcomef(reasonRecords, "expected an answer without records, got %s", b.aliases())
 	case e.NoData && b.rcode == dnsmessage.RCodeSuccess:
 		return probe.Outcomef(reasonRecords, "expected no record, got %s", shown(b.found))
+	case b.rcode == dnsmessage.RCodeNameError && len(b.chain) > 0:
+		return probe.Outcomef(probe.NXDomain, "expected %s, got NXDOMAIN: the name is an alias of one that does not exist", want)
 	case b.rcode == dnsmessage.RCodeNameError:
 		return probe.Outcomef(probe.NXDomain, "expected %s, got NXDOMAIN: the name does not exist", want)
 	case b.rcode == dnsmessage.RCodeServerFailure:
@@ -118,6 +125,14 @@ func (e *Expect) judgeRCode(b *believed) probe.Outcome {
 	return probe.Outcomef(reasonRCode, "expected %s, got %s", want, got)
 }
 
+// aliases says what the answer has in place of an end of the aliases.
+func (b *believed) aliases() string {
+	if b.endless {
+		return "aliases that lead in a circle, or are more than " + strconv.Itoa(maxAliases)
+	}
+	return text.Plural(len(b.chain), "alias", "aliases") + " that the server does not follow"
+}
+
 // judgeAnswer judges the records of the name. Without conditions there must be one.
 func (e *Expect) judgeAnswer(b *believed) probe.Outcome {
 	switch ignored := len(b.sections[0]) - len(b.chain); {
@@ -127,6 +142,8 @@ func (e *Expect) judgeAnswer(b *believed) probe.Outcome {
 		return probe.Outcomef(probe.OK, "%s", shown(b.found))
 	case b.referral():
 		return probe.Outcomef(reasonNoRecord, "expected a record, got a referral to other name servers")
+	case b.unfinished():
+		return probe.Outcomef(reasonNoRecord, "expected a record, got %s", b.aliases())
 	case len(b.chain) > 0:
 		return probe.Outcomef(reasonNoRecord, "expected a record, got %s and no record at the end", text.Plural(len(b.chain), "alias", "aliases"))
 	case ignored > 0:

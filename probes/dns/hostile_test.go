@@ -165,9 +165,9 @@ func TestDNS_hostile(t *testing.T) {
 			m.Answers[0].Header.Class = dnsmessage.ClassCHAOS
 		})), "", "fail\n*\n*\nanswer fail(records): *"},
 		"an alias to another name than the record's": {talks(answers(resource("www.shop.example.", cname("a.example.")), resource("b.example.", a("192.0.2.66")))), "",
-			"fail\n*\n*\nanswer fail(no_record): expected a record, got 1 alias and no record at the end"},
+			"fail\n*\n*\nanswer fail(no_record): expected a record, got 1 alias that the server does not follow"},
 		"aliases in a circle": {talks(answers(resource("www.shop.example.", cname("a.example.")), resource("a.example.", cname("www.shop.example.")))), "",
-			"fail\n*\n*\nanswer fail(no_record): expected a record, got 16 aliases and no record at the end"},
+			"fail\n*\n*\nanswer fail(no_record): expected a record, got aliases that lead in a circle, or are more than 16"},
 	} {
 		t.Run(title, func(t *testing.T) {
 			t.Parallel()
