@@ -189,3 +189,22 @@ func TestReceived_truncated(t *testing.T) {
 		}
 	}
 }
+
+// FuzzReceived reads responses of any form: what is learned is bounded, and of each address it is known whose it is.
+func FuzzReceived(f *testing.F) {
+	q := dnsmessage.Question{Name: dnsmessage.MustNewName("target.test."), Type: dnsmessage.TypeA, Class: dnsmessage.ClassINET}
+	m := dnsmessage.Message{Header: dnsmessage.Header{Response: true}, Questions: []dnsmessage.Question{q}}
+	for _, body := range []dnsmessage.ResourceBody{&dnsmessage.CNAMEResource{CNAME: q.Name}, &dnsmessage.AResource{}, &dnsmessage.AAAAResource{}} {
+		m.Answers = append(m.Answers, dnsmessage.Resource{Header: dnsmessage.ResourceHeader{Name: q.Name, Class: q.Class}, Body: body})
+	}
+	if packed, err := m.Pack(); err == nil {
+		f.Add(packed)
+	}
+	f.Fuzz(func(t *testing.T, message []byte) {
+		_, log := observed(system)
+		(&queryReader{log: log, question: &q}).received(message, false)
+		if len(log.mapped) > maxTries || len(log.addrs) > len(message) {
+			t.Errorf("learned %d addresses and %d within IPv6", len(log.addrs), len(log.mapped))
+		}
+	})
+}
