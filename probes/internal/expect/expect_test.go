@@ -49,6 +49,8 @@ func TestJudge(t *testing.T) {
 		"Vary on two lines":              {`{headers: {Vary: {contains: Origin}}}`, &httpx.Answer{Header: http.Header{"Vary": {"Accept-Encoding", "Origin"}}}, probe.OK},
 		"two lines equal to one":         {`{headers: {cache-control: "no-store, private"}}`, &httpx.Answer{Header: http.Header{"Cache-Control": {"no-store", "private"}}}, probe.OK},
 		"two lines and a part of them":   {`{headers: {Cache-Control: no-store}}`, &httpx.Answer{Header: http.Header{"Cache-Control": {"no-store", "private"}}}, probe.Header},
+		"Referrer-Policy on two lines":   {`{headers: {Referrer-Policy: {contains: same-origin}}}`, &httpx.Answer{Header: http.Header{"Referrer-Policy": {"no-referrer", "same-origin"}}}, probe.OK},
+		"NEL on two lines":               {`{headers: {NEL: {contains: b}}}`, &httpx.Answer{Header: http.Header{"Nel": {"a", "b"}}}, probe.OK},
 		"a list that must lack a member": {`{headers: {Vary: {contains: Origin, not_contains: Cookie}}}`, &httpx.Answer{Header: http.Header{"Vary": {"Origin", "Cookie"}}}, probe.Header},
 		"a cookie among others":          {`{headers: {Set-Cookie: {match: "^sid=.*HttpOnly"}}}`, &httpx.Answer{Header: http.Header{"Set-Cookie": {"sid=1; HttpOnly", "theme=dark"}}}, probe.OK},
 		"conditions of two cookies":      {`{headers: {Set-Cookie: {contains: sid=, match: HttpOnly}}}`, &httpx.Answer{Header: http.Header{"Set-Cookie": {"sid=1", "theme=dark; HttpOnly"}}}, probe.Header},

@@ -9,7 +9,8 @@ import (
 // lists are the response headers whose value is a list. It may be on one line or on several, and means the same (RFC 9110,
 // section 5.3). Of any other header that occurs twice, clients may use either.
 var lists = headers(
-	"Accept-CH", "Accept-Patch", "Accept-Post", "Accept-Ranges", "Access-Control-Allow-Headers", "Access-Control-Allow-Methods",
+	"Accept-CH", "Cache-Tag", "Feature-Policy", "NEL", "No-Vary-Search", "Origin-Trial", "Referrer-Policy", "Report-To", "Reporting-Endpoints",
+	"Speculation-Rules", "X-Cache", "Accept-Patch", "Accept-Post", "Accept-Ranges", "Access-Control-Allow-Headers", "Access-Control-Allow-Methods",
 	"Access-Control-Expose-Headers", "Allow", "Alt-Svc", "Cache-Control", "Cache-Status", "CDN-Cache-Control", "Clear-Site-Data",
 	"Connection", "Content-Digest", "Content-Encoding", "Content-Language", "Content-Security-Policy",
 	"Content-Security-Policy-Report-Only", "Critical-CH", "Digest", "Link", "Permissions-Policy", "Pragma", "Preference-Applied",
