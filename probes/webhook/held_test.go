@@ -13,7 +13,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"prober/internal/jsonpath"
 	"prober/internal/probe"
+	"prober/internal/signature"
 	"prober/probes/internal/probetest"
 )
 
@@ -31,6 +33,46 @@ func TestAsk_disabled(t *testing.T) {
 	const want = "enabled fail(disabled): expected an event within 2s after 3 failing answers, got none"
 	if got := w.run(); lines(got, checkEnabled) != want || !strings.HasPrefix(got, "fail\n") {
 		t.Errorf("got\n%s\nexpected\n%s", got, want)
+	}
+}
+
+// TestAsk_notSettled: an event that was settled and lies among the dead letters is told.
+func TestAsk_notSettled(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil, twoCases)
+	for i := range 9 {
+		w.dead.Store(fmt.Sprintf("evt-%d", i), true)
+	}
+	const want = "dead fail(not_settled): expected settled to be settled after it was "
+	if got := lines(w.run(), checkDead); !strings.HasPrefix(got, want) || !strings.HasSuffix(got, ", got it among the dead letters") {
+		t.Errorf("got\n%s\nexpected\n%s", got, want)
+	}
+}
+
+// TestOffset: the time of an attempt, in whole seconds or by RFC 3339, in the content that was signed.
+func TestOffset(t *testing.T) {
+	stamp, err := jsonpath.Parse("$.at")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Probe{stamp: stamp}
+	at := time.Now().Truncate(time.Second)
+	for body, want := range map[string]string{
+		fmt.Sprintf(`{"at": %d}`, at.Unix()): "0s", fmt.Sprintf(`{"at": "%d"}`, at.Unix()-10): "-10s",
+		`{"at": "` + at.Add(10*time.Second).UTC().Format(time.RFC3339) + `"}`:       "10s",
+		`{"at": "` + at.Add(10500*time.Millisecond).Format(time.RFC3339Nano) + `"}`: "10s",
+		`{"at": "soon"}`: "none", `{"at": 1.5}`: "none", `{"at": true}`: "none", `{}`: "none", `no`: "none",
+	} {
+		got := "none"
+		if offset, read, ok := p.offset(probe.Delivery{At: at}, signature.Signed{Payload: []byte(body)}); ok {
+			got = read.Sub(at).Truncate(time.Second).String()
+			if !offset.Within(read.Sub(at).Abs() + time.Minute) {
+				t.Errorf("%s: the offset is %v", body, offset)
+			}
+		}
+		if got != want {
+			t.Errorf("%s: got %s, want %s", body, got, want)
+		}
 	}
 }
 
