@@ -126,3 +126,29 @@ func TestExpectUnchanged_staleReplica(t *testing.T) {
 		}
 	}
 }
+
+// TestOracle_upsert: what an update of a nonexistent id created is deleted again.
+func TestOracle_upsert(t *testing.T) {
+	for _, status := range []int{200, 201} {
+		api := newNotesAPI("header")
+		var mu sync.Mutex
+		made := 0
+		api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
+			if q.op != "update" || q.owner != "" || !q.namesOwnOrg() {
+				next(w, q.Request)
+				return
+			}
+			var sent struct{ Text string }
+			decode(q, &sent)
+			mu.Lock()
+			made++
+			mu.Unlock()
+			api.add(q.org, q.id, sent.Text)
+			reply(w, status, `{"error":"not_found"}`)
+		}
+		r := api.runProbe(t)
+		if left := len(api.list()); left > 0 || made == 0 {
+			t.Errorf("%d: of %d notes that were created %d are left\n%s", status, made, left, probetest.Lines(r))
+		}
+	}
+}
