@@ -84,3 +84,22 @@ func TestIntervals(t *testing.T) {
 		t.Errorf("got %v, %v", far, near)
 	}
 }
+
+// TestMinus_beyond: of two clocks that are both further off than an offset can say, in the same direction, nothing is known.
+func TestMinus_beyond(t *testing.T) {
+	const year = 365 * 24 * time.Hour
+	ahead, behind, near := Around(100*year, time.Second), Around(-100*year, time.Second), Around(0, time.Second)
+	unknown := Interval{-2 * maxOffset, 2 * maxOffset}
+	for name, c := range map[string]struct{ a, b, want Interval }{
+		"both ahead":     {ahead, Around(200*year, time.Second), unknown},
+		"both behind":    {behind, Around(-200*year, time.Second), unknown},
+		"one ahead":      {ahead, near, Interval{maxOffset - time.Second, maxOffset + time.Second}},
+		"one behind":     {near, behind, Interval{maxOffset - time.Second, maxOffset + time.Second}},
+		"on either side": {ahead, behind, Interval{2 * maxOffset, 2 * maxOffset}},
+		"neither":        {near, near, Interval{-2 * time.Second, 2 * time.Second}},
+	} {
+		if got := c.a.Minus(c.b); got != c.want {
+			t.Errorf("%s: got %v, expected %v", name, got, c.want)
+		}
+	}
+}
