@@ -204,6 +204,9 @@ func TestHTTP2(t *testing.T) {
 				exchange := func(timeout time.Duration) (a *Answer) {
 					z = serveH2(t, p, c.serve)
 					a, r = ask(t, &Settings{HTTP2: true, Connection: connection, TLS: &dial.TLS{CAFile: p.file}}, timeout, Request{Method: c.method, URL: z.https()})
+					if c.why == probe.Timeout && z.requests.Load() == 0 {
+						return nil
+					}
 					return a
 				}
 				var a *Answer

@@ -60,11 +60,12 @@ const impatience = 400 * time.Millisecond
 const lateness = 10 * time.Second
 
 // inVain makes an exchange that nobody will answer. On a busy machine the time may be up before the exchange gets to
-// where it is expected to wait: then it is made again, with twice the time.
+// where it is expected to wait, or the server to what has come: then it is made again, with twice the time. An exchange returns nil
+// to say that the server has not got there.
 func inVain(detail string, exchange func(timeout time.Duration) *Answer) *Answer {
 	for timeout := impatience; ; timeout *= 2 {
 		a := exchange(timeout)
-		if a.Reason != probe.Timeout || strings.Contains(a.Detail, detail) || timeout > time.Minute {
+		if a != nil && (a.Reason != probe.Timeout || strings.Contains(a.Detail, detail)) || timeout > time.Minute {
 			return a
 		}
 	}
