@@ -13,6 +13,7 @@ import (
 
 	"prober/config"
 	"prober/internal/probe"
+	"prober/internal/testenv"
 	"prober/probes"
 )
 
@@ -162,6 +163,7 @@ func (r editor) edit(files map[string]*page) {
 
 // Whatever is edited, a reload comes to what a start comes to, and no probe is that of two jobs or of another question.
 func TestReparse_edits(t *testing.T) {
+	testenv.WithoutRace(t)
 	t.Setenv("PROBER_TEST_EDITS", "x")
 	dir := t.TempDir()
 	kinds := probes.Kinds()

