@@ -189,7 +189,8 @@ func withMemory(b *memory.Budget, jobs []probe.Job) []probe.Job {
 // half as much for all others. What the prober needs for itself takes most of the rest.
 func newBudget() *memory.Budget {
 	const unlimited = 1 << 30
-	return memory.NewBudget(min(debug.SetMemoryLimit(-1), unlimited) / 10)
+	limit := debug.SetMemoryLimit(-1)
+	return memory.NewBudget(min(limit, unlimited) / 10).Within(limit)
 }
 
 // withIncidents tells the jobs when the last incident of their system was.

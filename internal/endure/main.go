@@ -189,10 +189,19 @@ type row struct {
 	Name, Verdict, Reason, Detail string
 }
 
+// own are the reasons that lie with the prober: what did not fit, and what a node without time for it held up.
+var own = []string{"self_limit", "self_delay", "suspended"}
+
 // judge counts the verdicts and fails for one that blames a target.
 func (s *subject) judge() error {
 	var status struct{ Probes []row }
-	code, err := s.get(context.Background(), s.address, "/api/v1/status?recent=0", &status)
+	code, err := 0, error(nil)
+	for range 10 { // the slow readers are still being cut off
+		if code, err = s.get(context.Background(), s.address, "/api/v1/status?recent=0", &status); err == nil {
+			break
+		}
+		time.Sleep(2 * time.Second)
+	}
 	if err != nil || code != http.StatusOK || len(status.Probes) != probes {
 		return fmt.Errorf("the status has %d of %d probes: %d, %v", len(status.Probes), probes, code, err)
 	}
@@ -200,7 +209,7 @@ func (s *subject) judge() error {
 	var wrong []string
 	for _, p := range status.Probes {
 		counts[p.Verdict+" ("+p.Reason+")"]++
-		if p.Verdict != "pass" && p.Reason != "self_limit" {
+		if p.Verdict != "pass" && (p.Verdict != "inconclusive" || !slices.Contains(own, p.Reason)) {
 			wrong = append(wrong, fmt.Sprintf("%s: %s (%s): %s", p.Name, p.Verdict, p.Reason, p.Detail))
 		}
 	}

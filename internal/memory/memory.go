@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime/metrics"
 	"slices"
 	"sync"
 	"time"
@@ -20,6 +21,9 @@ const free = 32 << 10
 // waiter is about what a run that waits takes for itself: what it needs no charge for, and what its target has sent
 // meanwhile, which the kernel holds.
 const waiter = 96 << 10
+
+// lookAgain is after what time runs that wait because the process takes too much memory may go on, if it takes less by then.
+const lookAgain = 50 * time.Millisecond
 
 // An ErrLimit says which limit of the prober an answer does not fit into. It says nothing of the target.
 type ErrLimit struct{ Limit string }
@@ -37,14 +41,16 @@ func IsLimit(err error) bool {
 // A Budget is a number of bytes that the runs share. A run that needs more than is left waits its turn, unless too many wait
 // already. No two runs can wait for each other: the one that has held memory for the longest has a part for itself.
 type Budget struct {
-	run    int64 // that one run may take
-	shared int64 // that all but the oldest may take together
-	queue  int   // how many may wait
+	run    int64       // that one run may take
+	shared int64       // that all but the oldest may take together
+	queue  int         // how many may wait
+	above  func() bool // the process takes more memory than it may
 
 	mu      sync.Mutex
 	used    int64      // of shared
 	holders []*Account // the oldest first
 	waiting []*request
+	again   *time.Timer // looks again whether the process takes too much
 }
 
 type request struct {
@@ -56,7 +62,22 @@ type request struct {
 // NewBudget returns a budget of two parts: one run may take the first, and all others together half as much.
 func NewBudget(run int64) *Budget {
 	shared := run / 2
-	return &Budget{run: run, shared: shared, queue: max(8, int(shared/waiter))}
+	return &Budget{run: run, shared: shared, queue: max(8, int(shared/waiter)), above: func() bool { return false }}
+}
+
+// Within has all runs but the oldest wait while the process takes more memory of the system than limit, as the runtime counts for
+// GOMEMLIMIT, and a 32nd: so much more is common while garbage is being collected. On a node that is very busy the collector comes
+// late, and what is not read meanwhile need not be collected. It returns the budget.
+func (b *Budget) Within(limit int64) *Budget {
+	b.above = func() bool { return taken()-limit > limit/32 }
+	return b
+}
+
+// taken returns how many bytes the runtime has taken of the system and not given back.
+func taken() int64 {
+	s := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	metrics.Read(s)
+	return int64(s[0].Value.Uint64() - s[1].Value.Uint64())
 }
 
 // An Account is what one run has taken of a budget.
@@ -234,7 +255,11 @@ func (a *Account) Waited() time.Duration {
 
 // grant grants what fits, in the order in which it was asked for.
 func (b *Budget) grant() {
-	full := false
+	if len(b.waiting) == 0 {
+		return
+	}
+	above := b.above()
+	full := above
 	b.waiting = drop.If(b.waiting, func(r *request) bool {
 		oldest := len(b.holders) == 0 || b.holders[0] == r.account
 		if !oldest && (full || b.used+r.bytes > b.shared) {
@@ -252,6 +277,14 @@ func (b *Budget) grant() {
 		close(r.granted)
 		return true
 	})
+	if above && len(b.waiting) > 0 && b.again == nil {
+		b.again = time.AfterFunc(lookAgain, func() {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.again = nil
+			b.grant()
+		})
+	}
 }
 
 func (a *Account) give(bytes int64) {

@@ -2,8 +2,11 @@ package memory
 
 import (
 	"context"
+	"math"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -77,6 +80,60 @@ func TestTake_waitsForRoomAndThenNamesTheLimit(t *testing.T) {
 			t.Errorf("left behind: %+v", b)
 		}
 	})
+}
+
+// On a busy node the collector comes late: what the runs have read and given back takes memory until then.
+func TestTake_waitsWhileTheProcessTakesTooMuch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var above atomic.Bool
+		above.Store(true)
+		b := NewBudget(4 * mib)
+		b.above = above.Load
+		first, oldest := open(t, b)
+		if err := Take(first, mib); err != nil {
+			t.Fatalf("the oldest has to wait: %v", err)
+		}
+		if err := Take(first, mib); err != nil {
+			t.Fatalf("the oldest has to wait for more: %v", err)
+		}
+		second, younger := open(t, b)
+		short, cancel := context.WithTimeout(second, time.Second)
+		defer cancel()
+		if err := Take(short, mib); !IsLimit(err) {
+			t.Fatalf("there is room, but the process takes too much: got %v, expected a limit", err)
+		}
+		got := make(chan error, 1)
+		go func() { got <- Take(second, mib) }()
+		synctest.Wait()
+		above.Store(false)
+		began := time.Now()
+		if err := <-got; err != nil || time.Since(began) > lookAgain {
+			t.Errorf("the process takes less again: got %v after %s", err, time.Since(began))
+		}
+		above.Store(true)
+		third, youngest := open(t, b)
+		go func() { got <- Take(third, mib) }()
+		synctest.Wait()
+		oldest.Close()
+		younger.Close()
+		if err := <-got; err != nil {
+			t.Errorf("it is the only one now: got %v", err)
+		}
+		youngest.Close()
+		if b.used != 0 || len(b.holders) != 0 || len(b.waiting) != 0 {
+			t.Errorf("left behind: %+v", b)
+		}
+	})
+}
+
+func TestWithin(t *testing.T) {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	for limit, above := range map[int64]bool{1 << 20: true, int64(m.Sys) / 2 * 3: false, math.MaxInt64: false} {
+		if got := NewBudget(mib).Within(limit).above(); got != above {
+			t.Errorf("a limit of %d: got above %t of %d", limit, got, taken())
+		}
+	}
 }
 
 // Runs that hold a part and wait for more would wait for each other for ever.
