@@ -190,14 +190,14 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 .PHONY: soak
 soak: deps ## run the short tests of all that decides verdicts 20 times, and every test of the binary 3 times, as make test does (an hour)
 	@echo "== 20 rounds, with the race detector"
-	@go test -race -short -parallel 4 -count=20 -failfast -timeout 2h \
+	@go test -race -short -parallel 4 -count=20 -timeout 2h \
 		$$(go list ./... | grep -vE '/(cmd|internal/(arch|bench|endure|mutate|notices|testenv|web))(/|$$)')
 	@echo "== 20 rounds of every case, without it"
-	@$(find-cases); PROBER_TEST_EVERY=1 go test -short -parallel 4 -count=20 -failfast -timeout 2h -run "$$cases" $$(grep -vE '/(cmd|arch|web)(/|$$)' <<<"$$packages")
+	@$(find-cases); PROBER_TEST_EVERY=1 go test -short -parallel 4 -count=20 -timeout 2h -run "$$cases" $$(grep -vE '/(cmd|arch|web)(/|$$)' <<<"$$packages")
 	@echo "== 3 rounds of the binary, with the race detector"
-	@go test -race -parallel 4 -count=3 -failfast -timeout 2h ./cmd/...
+	@go test -race -parallel 4 -count=3 -timeout 2h ./cmd/...
 	@echo "== 3 rounds of every case of the binary, without it"
-	@$(find-cases); go test -parallel 4 -count=3 -failfast -timeout 2h -run "$$cases" ./cmd/...
+	@$(find-cases); go test -parallel 4 -count=3 -timeout 2h -run "$$cases" ./cmd/...
 
 .PHONY: bench-history
 bench-history: ## measure the history of 1,000 and of 10,000 probes after 90 days: its size, and how long it takes to open and to read (ten minutes, 2 GB of disk)
