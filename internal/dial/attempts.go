@@ -32,14 +32,18 @@ func (d *Dialer) connect(ctx context.Context, x *Exchange, network, host, port s
 		return nil, found.err()
 	}
 	x.Enter(PhaseConnect)
-	for len(addrs) > 0 {
-		if nc := t.try(ctx, addrs, found.pending); nc != nil {
+	for len(addrs) > 0 && t.made < maxTries && !t.over {
+		n := maxTries - t.made
+		if found.pending > 0 {
+			n = min(n, maxTries/2) // the rest is also for the other family, whichever comes first
+		}
+		n = min(n, len(addrs))
+		if nc := t.try(ctx, addrs[:n], found.pending); nc != nil {
 			return nc, nil
 		}
-		if t.over || found.pending == 0 {
-			break
+		if addrs = addrs[n:]; found.pending > 0 && !t.over {
+			addrs = inTurn(found.rest(lateness(ctx)), addrs)
 		}
-		addrs = found.rest(lateness(ctx))
 	}
 	x.toward(t.peer)
 	return nil, t.last
@@ -68,12 +72,8 @@ type attempts struct {
 
 // try dials the addresses until one answers. Some time is left for others that are not known yet.
 func (t *attempts) try(ctx context.Context, ips []netip.Addr, pending int) net.Conn {
-	limit := maxTries - t.made
-	if pending > 0 {
-		limit = maxTries / 2 // the rest is for the other family, whichever comes first
-	}
 	var addrs []netip.AddrPort
-	for _, ip := range ips[:min(len(ips), limit)] {
+	for _, ip := range ips {
 		addrs = append(addrs, netip.AddrPortFrom(ip, t.port))
 	}
 	reachable, err := t.exchange.mayReach(addrs)

@@ -188,6 +188,11 @@ func (s *search) err() error {
 	worst := slices.MinFunc(append(s.errs, &lookupError{reason: probe.NXDomain}), func(a, b *lookupError) int {
 		return cmp.Compare(slices.Index(lookupReasons, a.reason), slices.Index(lookupReasons, b.reason))
 	})
+	for _, e := range s.errs { // the answer that says more, whichever came first
+		if e.reason == worst.reason && (e.alias || e.other) {
+			worst = e
+		}
+	}
 	if worst.reason == probe.DNSTimeout && s.ctx.Err() != nil {
 		return &net.DNSError{Err: "timeout", IsTimeout: true, UnwrapErr: s.ctx.Err()}
 	}
@@ -230,9 +235,8 @@ func Addresses(ctx context.Context, r *net.Resolver, host string) (four, six []n
 func Services(ctx context.Context, r *net.Resolver, name string) ([]*net.SRV, error) {
 	own, said := observed(cmp.Or(r, system))
 	_, records, err := own.LookupSRV(ctx, "", "", name)
-	if err != nil {
-		s := search{ctx: ctx, errs: []*lookupError{said.why(err)}}
-		return nil, s.err()
+	if err := said.failure(ctx, err); err != nil {
+		return nil, err
 	}
 	return records, nil
 }
@@ -241,9 +245,8 @@ func Services(ctx context.Context, r *net.Resolver, name string) ([]*net.SRV, er
 func NameServers(ctx context.Context, r *net.Resolver, zone string) (hosts []string, err error) {
 	own, said := observed(cmp.Or(r, system))
 	records, err := own.LookupNS(ctx, HostName(zone))
-	if err != nil {
-		s := search{ctx: ctx, errs: []*lookupError{said.why(err)}}
-		return nil, s.err()
+	if err := said.failure(ctx, err); err != nil {
+		return nil, err
 	}
 	for _, record := range records {
 		hosts = append(hosts, record.Host)

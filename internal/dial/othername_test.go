@@ -7,6 +7,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
 
@@ -18,10 +19,6 @@ import (
 // such as "target.test A 127.0.0.9".
 func serveRecords(t *testing.T, code dnsmessage.RCode, lines ...string) string {
 	t.Helper()
-	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var records []dnsmessage.Resource
 	for _, line := range lines {
 		f := strings.Fields(line)
@@ -37,6 +34,21 @@ func serveRecords(t *testing.T, code dnsmessage.RCode, lines ...string) string {
 		}
 		records = append(records, one)
 	}
+	return serveMessages(t, func(m *dnsmessage.Message) {
+		m.RCode = code
+		if m.Questions[0].Type == dnsmessage.TypeA {
+			m.Answers = records
+		}
+	})
+}
+
+// serveMessages runs a name server that answers as fill says.
+func serveMessages(t *testing.T, fill func(*dnsmessage.Message)) string {
+	t.Helper()
+	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
 	var serving sync.WaitGroup
 	serving.Go(func() {
 		buf := make([]byte, 1500)
@@ -49,10 +61,8 @@ func serveRecords(t *testing.T, code dnsmessage.RCode, lines ...string) string {
 			if m.Unpack(buf[:n]) != nil {
 				continue
 			}
-			m.Response, m.RecursionAvailable, m.Additionals, m.RCode = true, true, nil, code
-			if m.Questions[0].Type == dnsmessage.TypeA {
-				m.Answers = records
-			}
+			m.Response, m.RecursionAvailable, m.Additionals = true, true, nil
+			fill(&m)
 			if packed, err := m.Pack(); err == nil {
 				pc.WriteTo(packed, from)
 			}
@@ -128,8 +138,14 @@ func onlyNine(t *testing.T) func(context.Context, string, string) (net.Conn, err
 	}
 }
 
-// TestDial_manyAddresses has one good address among dead ones, at each place.
+// TestDial_manyAddresses has one good address among dead ones, at each place, whether the other family has been denied by then or not.
 func TestDial_manyAddresses(t *testing.T) {
+	t.Parallel()
+	t.Run("in time", func(t *testing.T) { dialMany(t, 0) })
+	t.Run("IPv6 late", func(t *testing.T) { dialMany(t, 3*resolutionDelay) })
+}
+
+func dialMany(t *testing.T, delay time.Duration) {
 	t.Parallel()
 	for good := range maxTries + 1 {
 		addrs := make([]string, maxTries+1)
@@ -138,7 +154,7 @@ func TestDial_manyAddresses(t *testing.T) {
 		}
 		addrs[good] = "127.0.0.9"
 		x := Begin(t.Context(), 1)
-		d := &Dialer{Resolver: Resolver(serveFamilies(t, has(addrs...), nothing, 0, 0)), Open: onlyNine(t)}
+		d := &Dialer{Resolver: Resolver(serveFamilies(t, has(addrs...), nothing, dnsmessage.TypeAAAA, delay)), Open: onlyNine(t)}
 		_, err := d.DialContext(x.Context(), "tcp", "target.test:80")
 		if (err == nil) != (good < maxTries) {
 			t.Errorf("the good one is number %d of %d: got %v", good+1, len(addrs), err)
@@ -207,4 +223,33 @@ func FuzzReceived(f *testing.F) {
 			t.Errorf("learned %d addresses and %d within IPv6", len(log.addrs), len(log.mapped))
 		}
 	})
+}
+
+// TestServices_otherNames lets a name server answer questions for services and name servers about other names.
+func TestServices_otherNames(t *testing.T) {
+	t.Parallel()
+	for owner, want := range map[string]probe.Reason{"target.test.": probe.OK, "TARGET.test.": probe.OK, "other.test.": probe.DNSServfail} {
+		name := dnsmessage.MustNewName(owner)
+		server := serveMessages(t, func(m *dnsmessage.Message) {
+			h := dnsmessage.ResourceHeader{Name: name, Class: dnsmessage.ClassINET}
+			var body dnsmessage.ResourceBody = &dnsmessage.SRVResource{Target: name, Port: 80}
+			if m.Questions[0].Type == dnsmessage.TypeNS {
+				body = &dnsmessage.NSResource{NS: name}
+			}
+			m.Answers = []dnsmessage.Resource{{Header: h, Body: body}}
+		})
+		ask := map[string]func(*net.Resolver) error{
+			"SRV": func(r *net.Resolver) error { _, err := Services(t.Context(), r, "target.test"); return err },
+			"NS":  func(r *net.Resolver) error { _, err := NameServers(t.Context(), r, "target.test"); return err },
+		}
+		for kind, ask := range ask {
+			got := probe.Outcome{Reason: probe.OK}
+			if err := ask(Resolver(server)); err != nil {
+				got = Explain(t.Context(), err)
+			}
+			if got.Reason != want {
+				t.Errorf("%s of %s: got %s: %s, expected %s", kind, owner, got.Reason, got.Detail, want)
+			}
+		}
+	}
 }

@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"golang.org/x/net/dns/dnsmessage"
+
+	"prober/internal/probe"
 )
 
 // A status is what is known of one question: of one name, which may be that of a search domain, and one type.
@@ -32,6 +34,7 @@ type queryLog struct {
 	questions map[dnsmessage.Question]status
 	addrs     map[netip.Addr]bool // in answers; true if they are those of the name, or of one that it is an alias of
 	mapped    []netip.Addr        // IPv4 addresses in answers about IPv6, which package net leaves out
+	other     bool                // there is a record of the type that was asked for, of another name or class
 	alias     bool                // the name is an alias of one that does not exist
 	failed    bool                // a name server refuses connections
 	self      syscall.Errno       // this machine could not ask
@@ -75,6 +78,8 @@ func (l *queryLog) learnAddrs(p *dnsmessage.Parser, asked *dnsmessage.Question) 
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, record := range records {
+		ours := record.Header.Class == asked.Class && holds(names, record.Header.Name)
+		l.other = l.other || record.Header.Type == asked.Type && !ours
 		var ip netip.Addr
 		switch body := record.Body.(type) {
 		case *dnsmessage.AResource:
@@ -84,7 +89,6 @@ func (l *queryLog) learnAddrs(p *dnsmessage.Parser, asked *dnsmessage.Question) 
 		default:
 			continue
 		}
-		ours := record.Header.Class == asked.Class && holds(names, record.Header.Name)
 		if ours && ip.Is4In6() && len(l.mapped) < maxTries {
 			l.mapped = append(l.mapped, ip.Unmap())
 		}
@@ -113,6 +117,22 @@ func namesOf(records []dnsmessage.Resource, asked *dnsmessage.Question) []dnsmes
 
 func holds(names []dnsmessage.Name, name dnsmessage.Name) bool {
 	return slices.ContainsFunc(names, func(n dnsmessage.Name) bool { return strings.EqualFold(n.String(), name.String()) })
+}
+
+// failure returns an error unless all that was found is about the name that was asked for.
+func (l *queryLog) failure(ctx context.Context, err error) error {
+	l.mu.Lock()
+	other := l.other
+	l.mu.Unlock()
+	if err == nil && !other {
+		return nil
+	}
+	why := &lookupError{reason: probe.DNSServfail, other: true}
+	if err != nil {
+		why = l.why(err)
+	}
+	s := search{ctx: ctx, errs: []*lookupError{why}}
+	return s.err()
 }
 
 // ofAnother reports whether only answers about another name hold the address.
