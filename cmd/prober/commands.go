@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -48,6 +51,14 @@ prober rules --counter=shop=http_requests_total`
 
 // An action does what a command is for and returns the exit status.
 type action func(context.Context) int
+
+// endable makes an action that signals end at once, as they end other programs: it leaves nothing at a target.
+func endable(do func() int) action {
+	return func(context.Context) int {
+		signal.Reset(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+		return do()
+	}
+}
 
 // commands returns the command line. To execute it sets the options and the action that is to be done, or prints help.
 func (o *options) commands() *cobra.Command {
@@ -133,28 +144,29 @@ func (o *options) checkCommand() *cobra.Command {
 		f.StringArrayVar(&o.covered, "rules", nil, "Also list the series that `FILE`, of Prometheus rules, reads and no contract covers, and exit 1 if there are any. Repeatable.")
 		f.StringArrayVar(&o.manifests, "manifests", nil, "Also list the mistakes in the health checks of the Kubernetes manifests in `FILE`, and exit 1 if there are any, or no pods. Needs no configuration. Repeatable.")
 	})
+	check := o.configured(endable(o.check))
 	return o.does(cmd, func(ctx context.Context) int {
 		if len(o.manifests) == 0 {
-			return o.configured(func(context.Context) int { return o.check() })(ctx)
+			return check(ctx)
 		}
 		status := exitPass
 		if len(o.configFiles)+len(o.args)+len(o.covered) > 0 {
-			status = o.configured(func(context.Context) int { return o.check() })(ctx)
+			status = check(ctx)
 		}
-		return max(status, o.checkManifests())
+		return max(status, endable(o.checkManifests)(ctx))
 	})
 }
 
 func (o *options) schemaCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "schema", Example: schemaExamples, Short: "Print a JSON Schema of the configuration, for editors."}
-	return o.does(cmd, func(context.Context) int { return o.schema() })
+	return o.does(cmd, endable(o.schema))
 }
 
 func (o *options) rulesCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "rules [flags] [FILE|DIR ...]", Example: rulesExamples, Short: "Print alert rules for Prometheus, generated from the configuration.", Args: cobra.ArbitraryArgs}
 	group(cmd.Flags(), "Configuration", func(f *pflag.FlagSet) { configFlag(f, o) })
 	group(cmd.Flags(), "Rules", func(f *pflag.FlagSet) { rulesFlags(f, &o.rules) })
-	return o.does(cmd, o.configured(func(context.Context) int { return o.printRules() }))
+	return o.does(cmd, o.configured(endable(o.printRules)))
 }
 
 func (o *options) dashboardCommand() *cobra.Command {
@@ -164,7 +176,7 @@ func (o *options) dashboardCommand() *cobra.Command {
 		jobFlag(f, &o.rules)
 		f.StringArrayVar(&o.serve.external, "web.external-url", nil, "`URL` under which people reach the prober: the dashboard links to the pages of its probes. The first one counts.")
 	})
-	return o.does(cmd, o.configured(func(context.Context) int { return o.printDashboard() }))
+	return o.does(cmd, o.configured(endable(o.printDashboard)))
 }
 
 func (o *options) helpCommand(root *cobra.Command) *cobra.Command {

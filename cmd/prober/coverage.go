@@ -38,7 +38,7 @@ func cover(path string, jobs []probe.Job) (coverage.Coverage, error) {
 	return coverage.Cover(data, jobs)
 }
 
-// readFile reads a file of rules or manifests.
+// readFile reads a file of rules or manifests, which may be what another command writes into a pipe.
 func readFile(path string) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {

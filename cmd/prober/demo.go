@@ -27,6 +27,8 @@ type demoOptions struct {
 
 // runDemo starts the sample system, injects the given faults, and probes it with the demo's configuration.
 func (o *options) runDemo(ctx context.Context) int {
+	ctx, cancel := o.untilHangup(ctx) // it has no files to read again
+	defer cancel()
 	sample, err := sandbox.Start(sandbox.Options{})
 	if err != nil {
 		fmt.Fprintln(o.stderr, "prober: demo:", err)
@@ -74,6 +76,7 @@ func (o *options) runDemo(ctx context.Context) int {
 		}
 		return o.runOnce(ctx, from)
 	}
+	o.hangups = nil
 	o.serve.inbound.address = cmp.Or(o.serve.inbound.address, "127.0.0.1:0")
 	return o.serveForever(ctx, from, demoHooks{
 		inbound:  report,

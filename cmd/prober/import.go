@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -41,7 +40,7 @@ func (o *options) importCommand() *cobra.Command {
 		flags.StringVar(&f.output, "output", "", "Write to `FILE`, which must not exist yet, instead of to standard output.")
 		flags.BoolVar(&f.overwrite, "overwrite", false, "Write to that file although it exists.")
 	})
-	return o.does(cmd, func(context.Context) int { return o.importFiles(f) })
+	return o.does(cmd, endable(func() int { return o.importFiles(f) }))
 }
 
 func expectFile(_ *cobra.Command, args []string) error {
@@ -72,7 +71,7 @@ func (o *options) importFiles(f importFlags) int {
 func readImport(f importFlags, names []string) (importer.Result, error) {
 	var files []importer.File
 	for _, name := range names {
-		data, err := readBounded(name)
+		data, err := readBounded(name, importer.MaxBytes)
 		if err != nil {
 			return importer.Result{}, err
 		}
@@ -81,8 +80,8 @@ func readImport(f importFlags, names []string) (importer.Result, error) {
 	return importer.Import(f.from, validName(f.system, "system"), files...)
 }
 
-// readBounded reads a regular file: a FIFO would wait for its writer for ever. The importer refuses what is too large.
-func readBounded(name string) ([]byte, error) {
+// readBounded reads a regular file, up to one byte more than most: a FIFO would wait for its writer for ever.
+func readBounded(name string, most int64) ([]byte, error) {
 	file, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
@@ -91,7 +90,7 @@ func readBounded(name string) ([]byte, error) {
 	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s: not a regular file", name)
 	}
-	return io.ReadAll(io.LimitReader(file, importer.MaxBytes+1))
+	return io.ReadAll(io.LimitReader(file, most+1))
 }
 
 func (o *options) writeImport(f importFlags, data []byte) error {

@@ -177,6 +177,8 @@ func (o *options) schema() int {
 func (o *options) runConfigured(ctx context.Context) int {
 	from := func() []config.File { return config.Read(o.configFiles...) }
 	if o.once.once {
+		ctx, cancel := o.untilHangup(ctx)
+		defer cancel()
 		return o.runOnce(ctx, from)
 	}
 	return o.serveForever(ctx, from, demoHooks{})

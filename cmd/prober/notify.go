@@ -101,7 +101,7 @@ func (n *notifyOptions) body() (notify.Body, error) {
 	if n.webhookBody == "" {
 		return notify.Body{}, nil
 	}
-	text, err := os.ReadFile(n.webhookBody)
+	text, err := readBounded(n.webhookBody, notify.MaxBody)
 	if err != nil {
 		return notify.Body{}, err
 	}

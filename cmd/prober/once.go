@@ -43,8 +43,6 @@ const (
 
 // runOnce runs every selected probe and returns the exit status. It opens no port.
 func (o *options) runOnce(ctx context.Context, from configSource) int {
-	ctx, cancel := o.untilHangup(ctx)
-	defer cancel()
 	outputs, err := o.once.openOutputs()
 	if err != nil {
 		fmt.Fprintln(o.stderr, "prober:", err)

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+	"syscall"
 
 	"golang.org/x/term"
 
@@ -16,6 +18,7 @@ type outputs []output
 
 type output struct {
 	format, path string
+	file         *os.File
 	incidentNote string // if not empty, written instead of the results
 }
 
@@ -41,11 +44,11 @@ func (o onceOptions) openOutputs() (outputs, error) {
 		if all[i].path == "" {
 			continue
 		}
-		f, err := os.OpenFile(all[i].path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
-		if err != nil {
+		// A FIFO that nobody reads is refused, and not waited for. One that somebody reads may be opened only once.
+		var err error
+		if all[i].file, err = os.OpenFile(all[i].path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|syscall.O_NONBLOCK, 0o644); err != nil {
 			return nil, fmt.Errorf("--output: %w", err)
 		}
-		f.Close()
 	}
 	return all, nil
 }
@@ -68,15 +71,7 @@ func (all outputs) write(rep report.Report, w io.Writer, color bool) error {
 			}
 			continue
 		}
-		f, err := os.Create(out.path)
-		if err != nil {
-			return err
-		}
-		if err := report.Write(f, out.format, rep); err != nil {
-			f.Close()
-			return err
-		}
-		if err := f.Close(); err != nil {
+		if err := errors.Join(report.Write(out.file, out.format, rep), out.file.Close()); err != nil {
 			return err
 		}
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -27,13 +26,13 @@ func (o *options) publicCommand() *cobra.Command {
 		f.StringVar(&o.serve.storage, "storage.path", "", "`FILE` with the history, as a prober left it. It is not changed.")
 		f.StringVar(&o.serve.public.export, "public.export-path", "", "Write the page with its feed to the directory `DIR` instead.")
 	})
-	return o.does(cmd, o.configured(func(context.Context) int {
+	return o.does(cmd, o.configured(endable(func() int {
 		if err := o.printPublic(); err != nil {
 			fmt.Fprintln(o.stderr, err)
 			return exitUsage
 		}
 		return exitPass
-	}))
+	})))
 }
 
 // printPublic prints or writes the public page. What is going on now is not known, and the page says so.

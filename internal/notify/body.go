@@ -11,10 +11,10 @@ import (
 // A Body is the template of what a webhook is sent: JSON with ${NAME} inside its strings. The zero value is what Slack reads.
 type Body struct{ text string }
 
-const (
-	defaultBody = `{"text": "${text}"}`
-	maxBody     = 64 << 10
-)
+const defaultBody = `{"text": "${text}"}`
+
+// MaxBody is the size of the largest template, in bytes.
+const MaxBody = 64 << 10
 
 // placeholder matches what is replaced. A name that is not closed is one that is unknown.
 var placeholder = regexp.MustCompile(`\$\{([^}"\n]*)\}?`)
@@ -25,8 +25,8 @@ const trial = "x y"
 // ParseBody checks a template, so that whatever is filled in makes valid JSON. Errors name the file and the line.
 func ParseBody(file, text string) (Body, error) {
 	at := func(offset int) string { return fmt.Sprintf("%s:%d", file, 1+strings.Count(text[:offset], "\n")) }
-	if len(text) > maxBody {
-		return Body{}, fmt.Errorf("%s: expected at most %d bytes", file, maxBody)
+	if len(text) > MaxBody {
+		return Body{}, fmt.Errorf("%s: expected at most %d bytes", file, MaxBody)
 	}
 	known := message{}.values()
 	for _, m := range placeholder.FindAllStringSubmatchIndex(text, -1) {

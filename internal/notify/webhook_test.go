@@ -246,7 +246,7 @@ func TestBody_refused(t *testing.T) {
 		"{\"text\":\n \"${title}\",\n}":     "body.json:3: expected JSON",
 		"":                                  "body.json:1: expected JSON",
 		"{} {}":                             "body.json:1: expected JSON",
-		"\"" + strings.Repeat("x", maxBody): "body.json: expected at most 65536 bytes",
+		"\"" + strings.Repeat("x", MaxBody): "body.json: expected at most 65536 bytes",
 	} {
 		if _, err := ParseBody("body.json", text); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%.60q: %v, expected %s", text, err, want)

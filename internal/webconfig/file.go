@@ -43,16 +43,16 @@ func Open(path string) (*File, error) {
 	return f, errors.Join(err, unusable)
 }
 
-// read returns a file up to one byte more than it may have. It refuses a named pipe: with no writer that would block, or look like
-// an empty file, which asks for no password.
+// read returns a file up to one byte more than it may have. It refuses a named pipe or a terminal: with no writer that would block,
+// or look like an empty file, which asks for no password.
 func read(path string) ([]byte, error) {
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	if at, err := file.Stat(); err == nil && at.Mode()&fs.ModeNamedPipe != 0 {
-		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("expected a file, got a named pipe")}
+	if at, err := file.Stat(); err != nil || !at.Mode().IsRegular() {
+		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("expected a regular file")}
 	}
 	return io.ReadAll(io.LimitReader(file, maxSize+1))
 }
