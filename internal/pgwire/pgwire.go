@@ -39,6 +39,9 @@ func NewReader(from io.Reader, max int) *Reader {
 // one is io.EOF.
 func (r *Reader) Next() (Message, error) {
 	kind, err := r.from.ReadByte()
+	if err == io.ErrUnexpectedEOF { // of TLS, which says so of an end between messages too
+		err = io.EOF
+	}
 	if err != nil {
 		return Message{}, err
 	}

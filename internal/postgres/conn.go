@@ -288,6 +288,8 @@ func (c *Conn) ended(err error) error {
 		return ended
 	case err == io.EOF: // a server has no reason to end a session
 		return io.ErrUnexpectedEOF
+	case err == io.ErrUnexpectedEOF: // within a message
+		c.exchange.Enter(dial.PhaseTransfer)
 	}
 	return err
 }

@@ -71,7 +71,10 @@ func (c *Client) login(conn *Conn, address string) error {
 	// PgBouncer refuses any other parameter than these.
 	conn.out.Begin(0).Int32(pgwire.Version).Text("user").Text(c.settings.User).Text("database").Text(c.settings.Database).
 		Text("application_name").Text("prober").Byte(0)
-	return conn.authenticate(password, !c.settings.Password.IsZero())
+	if err = conn.authenticate(password, !c.settings.Password.IsZero()); errors.Is(err, pgwire.ErrTooLong) {
+		return pgwire.ErrMalformed // no server says as much there: these are bytes of another protocol
+	}
+	return err
 }
 
 // An opener opens the connection of a client and, later, the one that cancels its query.

@@ -2,6 +2,7 @@ package resp
 
 import (
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"strings"
@@ -173,6 +174,9 @@ func (c *Conn) explain(err error) error {
 		return &Error{Outcome: probe.Outcomef(probe.SelfLimit, "%s", err)}
 	}
 	o := c.exchange.Explain(err)
+	if errors.Is(err, io.ErrUnexpectedEOF) && c.reader != nil { // not in the handshake
+		o = probe.Outcomef(probe.Truncated, "the server ended the connection within an answer")
+	}
 	if c.certAsked && !c.answered && (o.Reason == probe.TLS || o.Reason == probe.Reset || o.Reason == probe.Truncated) {
 		o = probe.Outcomef(probe.Credential, "the server asked for a client certificate and then ended the connection: it requires one (tls.cert_file), or does not accept the one that it got")
 	}

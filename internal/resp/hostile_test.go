@@ -57,14 +57,21 @@ func TestDo_refused(t *testing.T) {
 func TestDo_hostile(t *testing.T) {
 	t.Parallel()
 	for wire, want := range map[string]string{
-		"$1000000000\r\n":          "too_large: the server announced or sent more than is read of an answer",
-		"*100000000\r\n":           "too_large: ",
-		"HTTP/1.1 400 Bad\r\n":     "protocol: the answer is not valid for the protocol: the server may not be Redis",
-		"*2\r\n+a\r\n#close":       "reset: connection closed",
-		"\r\n#close":               "protocol: ",
-		"":                         "timeout: the server accepts connections and gives no answer in time: it is frozen",
-		"$5\r\nab":                 "timeout: ",
-		strings.Repeat("a", 8<<10): "too_large: ",
+		"$1000000000\r\n":      "too_large: the server announced or sent more than is read of an answer",
+		"*100000000\r\n":       "too_large: ",
+		"HTTP/1.1 400 Bad\r\n": "protocol: the answer is not valid for the protocol: the server may not be Redis",
+		"*2\r\n+a\r\n#close":   "truncated: the server ended the connection within an answer",
+		"*2\r\n+a#close":       "truncated: ",
+		"#close":               "reset: connection closed",
+		"\r\n#close":           "protocol: ",
+		"":                     "timeout: the server accepts connections and gives no answer in time: it is frozen",
+		"$5\r\nab":             "timeout: ",
+		// Of another protocol, which sends no end of a line or nothing more.
+		strings.Repeat("a", 8<<10):           "protocol: the answer is not valid for the protocol: the server may not be Redis",
+		"\x15\x03\x01\x00\x02\x02\x46":       "protocol: ",
+		"\x15\x03\x01\x00\x02\x02\x46#close": "protocol: ",
+		"S":                                  "protocol: ",
+		"+" + strings.Repeat("a", 8<<10):     "too_large: ",
 	} {
 		s := serve(t, map[string]string{"HELLO": greeting, "GET": wire})
 		got, all := attempt(t, client(t, &Settings{}), s.address, time.Second, func(c *Conn) error {

@@ -130,10 +130,11 @@ func (f *fake) answer(nc net.Conn, answers map[string]string) {
 		if !ok {
 			answer = "-ERR unknown command '" + marker + "', with args beginning with: " + strings.Join(words, " ") + "\r\n"
 		}
+		answer, closes := strings.CutSuffix(answer, "#close")
 		if _, err := nc.Write([]byte(answer)); err != nil {
 			return
 		}
-		if strings.HasSuffix(answer, "\r\n#close") {
+		if closes {
 			return
 		}
 	}

@@ -78,9 +78,6 @@ func (r *Reader) value(depth int) (v Value, skip bool, err error) {
 	if err != nil {
 		return Value{}, false, err
 	}
-	if line == "" {
-		return Value{}, false, errMalformed
-	}
 	rest := line[1:]
 	switch line[0] {
 	case '+', ',':
@@ -184,16 +181,27 @@ func (r *Reader) spend(bytes, items int64) error {
 	return r.take(bytes + items*itemSize)
 }
 
-// line reads a line without its end. It counts as a part of the answer.
+// kinds are the bytes that answers begin with.
+const kinds = "+-:$*_#,(!=%~>|"
+
+// line reads a line without its end. It counts as a part of the answer. Its first byte says at once whether it is one of Redis: what
+// speaks another protocol may send no end of a line, or nothing more.
 func (r *Reader) line() (string, error) {
+	first, err := r.in.Peek(1)
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF): // of TLS, which says so of an end between answers too
+		return "", io.EOF
+	case err != nil:
+		return "", err
+	case !strings.Contains(kinds, string(first)):
+		return "", errMalformed
+	}
 	b, err := r.in.ReadSlice('\n')
 	switch {
 	case errors.Is(err, bufio.ErrBufferFull):
 		return "", errTooLarge
-	case err != nil && len(b) > 0:
-		return "", unexpected(err)
 	case err != nil:
-		return "", err
+		return "", unexpected(err)
 	case len(b) < 2 || b[len(b)-2] != '\r':
 		return "", errMalformed
 	}

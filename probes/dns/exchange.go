@@ -141,11 +141,11 @@ func (c *conversation) overStream(address string) (*response, error) {
 	if _, err := nc.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(c.query.packed))), c.query.packed...)); err != nil {
 		return nil, err
 	}
+	var r *response
 	message, err := c.readMessage(nc)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		r, err = c.query.read(message)
 	}
-	r, err := c.query.read(message)
 	switch {
 	case errors.Is(err, errOther):
 		c.strangers++
@@ -159,19 +159,37 @@ func (c *conversation) overStream(address string) (*response, error) {
 var errCut = errors.New("the answer is truncated over TCP")
 
 func (c *conversation) readMessage(nc net.Conn) ([]byte, error) {
-	var length [2]byte
-	if _, err := io.ReadFull(nc, length[:]); err != nil {
-		return nil, err
-	}
-	c.exchange.Enter(dial.PhaseTransfer)
-	message := make([]byte, binary.BigEndian.Uint16(length[:]))
-	if _, err := io.ReadFull(nc, message); err != nil {
-		if errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
+	var length, id [2]byte
+	if n, err := io.ReadFull(nc, length[:]); err != nil {
+		if n > 0 {
+			c.exchange.Enter(dial.PhaseTransfer)
 		}
 		return nil, err
 	}
+	c.exchange.Enter(dial.PhaseTransfer)
+	n := int(binary.BigEndian.Uint16(length[:]))
+	if n < len(id) {
+		return nil, errOther
+	}
+	if _, err := io.ReadFull(nc, id[:]); err != nil {
+		return nil, cutOff(err)
+	}
+	if binary.BigEndian.Uint16(id[:]) != c.query.id { // another protocol, whose bytes are no length: as many may never come
+		return nil, errOther
+	}
+	message := append(make([]byte, 0, n), id[:]...)[:n]
+	if _, err := io.ReadFull(nc, message[len(id):]); err != nil {
+		return nil, cutOff(err)
+	}
 	return message, nil
+}
+
+// cutOff returns the error of a read within a message.
+func cutOff(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // explain says why there is no answer.

@@ -144,10 +144,14 @@ func TestDNS_hostile(t *testing.T) {
 		"no answer":                         {silent, "", "fail\nquery fail(timeout): no complete answer within * (waited in processing)"},
 		"no answer over TCP":                {silent, tcp, "fail\nquery fail(timeout): no complete answer within * (waited in processing)"},
 		"a connection that closes":          {func(nc net.Conn, _ string) { _, _ = nc.Read(make([]byte, 100)) }, tcp, "fail\nquery fail(reset): *"},
-		"a length that does not come":       {streams([]byte{0xff, 0xff, 1, 2, 3}, 0), tcp, "fail\nquery fail(truncated): the answer of 192.0.2.53:53 is shorter than announced"},
+		"a length that does not come":       {breaksOff(11), tcp, "fail\nquery fail(truncated): the answer of 192.0.2.53:53 is shorter than announced"},
+		"half an id":                        {breaksOff(1), tcp, "fail\nquery fail(truncated): the answer of 192.0.2.53:53 is shorter than announced"},
+		"half a length":                     {streams([]byte{0}, 0), tcp, "fail\nquery fail(truncated): the answer of 192.0.2.53:53 is shorter than announced"},
+		"HTTP":                              {streams([]byte("HTTP/1.1 400 Bad Request\r\n\r\n"), 0), tcp, "fail\nquery fail(protocol): expected an answer to the question, got 1 message with another id, name or type"},
+		"a greeting, and then no more":      {says("SSH-2.0-OpenSSH_9.6\r\n"), tcp, "fail\nquery fail(protocol): expected an answer to the question, *"},
 		"a length without an answer":        {streams([]byte{0xff, 0xff}, 0), tcp, "fail\nquery fail(truncated): *"},
 		"a length of nothing":               {streams([]byte{0, 0}, 0), tcp, "fail\nquery fail(protocol): *"},
-		"an answer in drops":                {streams(bytes.Repeat([]byte{255}, 1<<16), time.Second), tcp, "fail\nquery fail(timeout): no complete answer within * (waited in *)"},
+		"an answer in drops":                {streams(bytes.Repeat([]byte{255}, 1<<16), 2*time.Second), tcp, "fail\nquery fail(timeout): no complete answer within * (waited in *)"},
 		"a header only":                     {talks(raw(func(b []byte) []byte { return b[:12] })), tcp, "fail\nquery fail(protocol): expected an answer to the question, *"},
 		"records cut short":                 {talks(raw(func(b []byte) []byte { return b[:len(b)-15] })), "", broken},
 		"65,535 records that are not there": {talks(raw(func(b []byte) []byte { b[6], b[7] = 255, 255; return b })), "", broken},
@@ -198,6 +202,25 @@ func streams(b []byte, pause time.Duration) func(net.Conn, string) {
 				return
 			}
 		}
+	}
+}
+
+// says writes a text and then nothing more.
+func says(text string) func(net.Conn, string) {
+	return func(nc net.Conn, network string) {
+		_, _ = nc.Read(make([]byte, 1500))
+		_, _ = io.WriteString(nc, text)
+		silent(nc, network)
+	}
+}
+
+// breaksOff announces an answer and closes the connection after so many bytes of it.
+func breaksOff(after int) func(net.Conn, string) {
+	return func(nc net.Conn, _ string) {
+		query := make([]byte, 1500)
+		n, _ := nc.Read(query)
+		_, _ = nc.Write([]byte{1, 0})
+		_, _ = nc.Write(query[2:n][:after])
 	}
 }
 

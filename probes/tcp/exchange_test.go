@@ -46,7 +46,7 @@ func TestTCP_exchange(t *testing.T) {
 		"as expected":            {"220 mail\r\n", "127.0.0.1:25", "tcp://127.0.0.1:25", probe.OK},
 		"other than expected":    {"554 go away\r\n", "127.0.0.1:25", "tcp://127.0.0.1:25", Kind().Reasons[0]},
 		"closed without a word":  {"", "127.0.0.1:25", "tcp://127.0.0.1:25", probe.Reset},
-		"more than is ever read": {strings.Repeat(strings.Repeat("a", 4000)+"\r\n", 300), "127.0.0.1:25", "tcp://127.0.0.1:25", probe.Protocol},
+		"more than is ever read": {strings.Repeat("220-"+strings.Repeat("a", 4000)+"\r\n", 300), "127.0.0.1:25", "tcp://127.0.0.1:25", probe.Protocol},
 	} {
 		p := load(t, test.address, "    protocol: smtp\n")
 		r := inBubble(t, p, 10*time.Second, func(_ int, nc net.Conn) { fmt.Fprint(nc, test.greeting) })

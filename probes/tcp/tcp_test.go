@@ -265,7 +265,7 @@ func TestTCP_secret(t *testing.T) {
 
 // TestTCP_slow ends with the run when the server never finishes its greeting, and judges the latency of one that is slow.
 func TestTCP_slow(t *testing.T) {
-	address := listen(t, "tcp", "127.0.0.1:0", func(nc net.Conn) { fmt.Fprint(nc, "SSH-2.0\n22"); <-t.Context().Done() })
+	address := listen(t, "tcp", "127.0.0.1:0", func(nc net.Conn) { fmt.Fprint(nc, "220-mail\n22"); <-t.Context().Done() })
 	p := load(t, address, "    protocol: smtp\n")
 	job := probe.Job{ID: probe.ID{System: "s", Name: "p", Type: "tcp"}, Kind: Kind(), Probe: p, Timeout: 300 * time.Millisecond}
 	r := job.Do(t.Context())

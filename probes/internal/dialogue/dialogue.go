@@ -29,6 +29,7 @@ type Step struct {
 
 	name   string       // of a ready step, in place of its number
 	absent probe.Reason // if no line matches; zero: StepFailed
+	coded  bool         // a reply begins with a code, or it is one of another protocol, which may say nothing more
 	answer *reflex      // to lines that come in between
 }
 
@@ -191,7 +192,7 @@ func (d *dialogue) expect(s Step) error {
 			matched, d.groups = true, found
 		}
 		code = replyCode(line)
-		if s.Until == nil && matched || s.Until != nil && s.Until.MatchString(line) {
+		if s.Until == nil && matched || s.Until != nil && s.Until.MatchString(line) || s.coded && read == 0 && code == "" {
 			read++
 			break
 		}
@@ -222,6 +223,8 @@ func (d *dialogue) broken(s Step, err error, read int) error {
 	switch {
 	case errors.Is(err, errLineTooLong):
 		return &Error{Step: s.name, Outcome: probe.Outcomef(probe.Protocol, "expected lines of at most %d bytes, got a longer one (%s)", maxLine, s.name)}
+	case errors.Is(err, errLineCut):
+		return &Error{Step: s.name, Outcome: probe.Outcomef(probe.Truncated, "the server ended the connection within a line (%s)", s.name)}
 	case read > 0 && s.absent != (probe.Reason{}):
 		return &Error{Step: s.name, Outcome: s.unmatched(read, "")}
 	}

@@ -61,7 +61,10 @@ func TestRun_replies(t *testing.T) {
 		"an offer that breaks off":                  {"250-mail\r\n", named(offer("", "^250-STARTTLS", "^250 "), "the reply"), "the reply: expected the server to offer STARTTLS, got a reply without it (1 line that does not)"},
 		"no reply to the question for an offer":     {"", named(offer("", "^250-STARTTLS", "^250 "), "the reply"), "the reply: EOF"},
 		"a reply that breaks off":                   {"x\ny\n", expects("a", ""), "dialogue[0], after 2 lines that do not match: EOF"},
-		"a line without an end":                     {"a", expects("a", ""), "dialogue[0]: EOF"},
+		"a line without an end":                     {"a", expects("a", ""), "dialogue[0]: the server ended the connection within a line (dialogue[0])"},
+		"a reply of another protocol":               {"SSH-2.0-a\r\n", reply("the greeting", "^220( |$)", code), "the greeting: expected a line that matches ^220( |$), got 1 line that does not (the greeting)"},
+		"a greeting of FTP of another protocol":     {"SSH-2.0-a\r\n", reply("the greeting", "^220( |$)", greeted), "the greeting: expected a line that matches ^220( |$), got 1 line that does not (the greeting)"},
+		"a greeting of FTP of several lines":        {"220-a\r\nb\r\n220 c\r\n", reply("the greeting", "^220( |$)", greeted), ""},
 	} {
 		if _, err := speak(t, test.says, true, []Step{test.step}, nil); test.want != said(err) {
 			t.Errorf("%s: expected %q, got %q", name, test.want, said(err))

@@ -13,7 +13,10 @@ const (
 	maxLines = 500  // in one reply
 )
 
-var errLineTooLong = errors.New("line too long")
+var (
+	errLineTooLong = errors.New("line too long")
+	errLineCut     = errors.New("end within a line")
+)
 
 // lines reads lines, each without its end.
 type lines struct{ in *bufio.Reader }
@@ -26,6 +29,8 @@ func (l *lines) next() (string, error) {
 	switch {
 	case errors.Is(err, bufio.ErrBufferFull):
 		return "", errLineTooLong
+	case errors.Is(err, io.EOF) && len(line) > 0:
+		return "", errLineCut
 	case err != nil:
 		return "", err
 	}

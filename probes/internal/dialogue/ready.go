@@ -27,8 +27,7 @@ type protocol struct {
 var protocols = sync.OnceValue(func() map[string]protocol {
 	// The last line of a reply decides: a server may begin one with 220- and end it with 550. Its text may be missing (RFC 5321,
 	// section 4.2).
-	const code, ready = `^\d{3}( |$)`, `^220( |$)`
-	const greeted = `^(220|[45]\d\d)( |$)` // ends a greeting of FTP, whose other lines may begin with any number
+	const ready = `^220( |$)`
 	ehlo := func(name string) []Step { return []Step{send("EHLO prober.invalid"), reply(name, `^250( |$)`, code)} }
 	return map[string]protocol{
 		"smtp": {
@@ -83,8 +82,14 @@ func pattern(text string) *expect.Pattern { return &expect.Pattern{Regexp: regex
 
 func send(line string) Step { return Step{Send: httpx.Value{Text: line}, name: line} }
 
+// Ends of replies that have a code.
+const (
+	code    = `^\d{3}( |$)`
+	greeted = `^(220|[45]\d\d)( |$)` // of a greeting of FTP, whose other lines may begin with any number
+)
+
 func reply(name, line, end string) Step {
-	return Step{Expect: pattern(line), Until: pattern(end), name: name}
+	return Step{Expect: pattern(line), Until: pattern(end), name: name, coded: end == code || end == greeted}
 }
 
 // offer is a reply in which the server offers TLS.
