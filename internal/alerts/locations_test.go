@@ -86,7 +86,8 @@ func TestHealth_locations(t *testing.T) {
 	testWorlds(t, Rules([]probe.Job{j}, Options{Kinds: kinds()}), j, worlds, "ProbeNotReady", "ProbeReplicasMissing", "ProbeDown", "ProbeFailing")
 }
 
-// TestUnwatched_renamed: as many probes as before, of which one has another name, are not those of the rules.
+// TestUnwatched_renamed: as many probes as before, of which one has another name, are not those of the rules, and nobody is told of what
+// the new one finds.
 func TestUnwatched_renamed(t *testing.T) {
 	t.Parallel()
 	named := func(name string) probe.Job {
@@ -102,10 +103,16 @@ func TestUnwatched_renamed(t *testing.T) {
 		if probes[1] != "old.name" {
 			expected.Samples = append(expected.Samples, expectedSample{`{alertname="SystemUnwatched"}`, 1})
 		}
-		c.Expected = append(c.Expected, expected)
+		unknown := assertion{`ALERTS{alertname="ProbeWithoutAlerts",alertstate="firing"}`, "16m", []expectedSample{}}
+		for _, name := range probes {
+			if name != "up" && name != "old.name" {
+				unknown.Samples = append(unknown.Samples, expectedSample{fmt.Sprintf(`ALERTS{alertname="ProbeWithoutAlerts",alertstate="firing",env="prod",probe=%q,severity="info",runbook_severity="sev3",system="shop"}`, name), 1})
+			}
+		}
+		c.Expected = append(c.Expected, expected, unknown)
 		return c
 	}
-	if complaint := promtool(t, written(t, f.only("SystemUnwatched")), testsOf(t, []testCase{world("up", "old.name"), world("up", "new.name"), world("up", "oldxname")})); complaint != "" {
+	if complaint := promtool(t, written(t, f.only("SystemUnwatched", "ProbeWithoutAlerts")), testsOf(t, []testCase{world("up", "old.name"), world("up", "new.name"), world("up", "oldxname"), world("up", "old.name", "added")})); complaint != "" {
 		t.Error(complaint)
 	}
 }

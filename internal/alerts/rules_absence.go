@@ -78,14 +78,14 @@ func (s *system) notPassing(j probe.Job) alert {
 
 // A probe that fails now and then is told if so large a share of its runs fails, and if its verdict changed so often within a window.
 const (
-	maxFlappingRate = 0.2
+	maxFlappingRate = 0.1 // that of SystemErrorRate, which a probe alone in its runbook has
 	minFlappingRuns = 5
 	minChanges      = 4 // two failures, each with an end
 )
 
-// flappingWindow is a time with at least twenty runs of a probe.
+// flappingWindow is that of SystemErrorRate for one probe.
 func flappingWindow(j *probe.Job) time.Duration {
-	return max(5*time.Minute, roundUp(minRuns*j.Interval, time.Minute))
+	return runbookGroup{jobs: []probe.Job{*j}}.errorWindow()
 }
 
 // flapping is the alert on a probe that fails now and then, in the eyes of every location: none of its failures lasts for long

@@ -158,7 +158,7 @@ func (s *system) outageAlerts() []alert {
 	for _, g := range groupByRunbook(s.jobs) {
 		all = append(all, s.errorRate(g))
 	}
-	return append(all, s.unwatched(), s.oneLocation())
+	return append(all, s.unwatched(), s.withoutAlerts(), s.oneLocation())
 }
 
 // outage fires when no probe of the system passes and at least two fail. It has the severity of the worst of them. An
@@ -232,6 +232,17 @@ func (s *system) unwatched() alert {
 			"unless on () absent("+selector("up", equal("job", s.options.job()))+" == 1)"),
 		summary:     escapeTemplate(fmt.Sprintf("Not all of the %d probes of %s are run", count, s.name)),
 		description: "Only {{ $value }} are exported. The probers have another configuration than the one from which these rules were generated, or their shards leave a gap.",
+	}
+}
+
+// withoutAlerts fires for a probe of the system that these rules do not know: whatever it finds, nobody is told.
+func (s *system) withoutAlerts() alert {
+	known := runbookGroup{jobs: s.jobs}
+	return alert{
+		name: "ProbeWithoutAlerts", severity: parseSeverity(worst(s.jobs).Severity).cappedAt(3), wait: 15 * time.Minute, labels: map[string]string{"system": s.name},
+		expr:        "group " + s.by() + " (" + selector("probe_success", s.all(), noneOf("probe", known.names())) + ")",
+		summary:     "{{ $labels.system }}/{{ $labels.probe }} runs, and no alert tells of its failures",
+		description: "It was added or renamed after these rules were generated. Generate them again: prober rules",
 	}
 }
 

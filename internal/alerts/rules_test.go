@@ -125,6 +125,18 @@ func (f *File) prove(r Rule) (p proof, ok bool) {
 		"ProbeFlapping": {
 			after: flappingWindow(&j) + 5*time.Minute, notBefore: 5*time.Minute - step, labels: s.labels(j), amongOthers: true, change: func(c *scenario) { c.flap(j) },
 		},
+		"ProbeWithoutAlerts": {
+			after: 15 * time.Minute, labels: map[string]string{"system": s.name, "probe": "added"},
+			change: func(c *scenario) {
+				c.add("probe_success", constant(1), mergeLabels(s.labels(j), map[string]string{"probe": "added"}))
+				c.series[len(c.series)-1].text = func(step int) string {
+					if step < c.change {
+						return "_"
+					}
+					return ""
+				}
+			},
+		},
 		"SystemUnwatched": {
 			after: 5 * time.Minute, labels: ofSystem, amongOthers: true,
 			change: func(c *scenario) { c.end("", s.labels(s.jobs[len(s.jobs)-1])) },

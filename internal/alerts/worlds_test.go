@@ -121,7 +121,7 @@ func TestFlapping(t *testing.T) {
 	const before, runs = 40, 160
 	var worlds []world
 	for pattern, fires := range map[string]bool{
-		"fp": true, "ffp": true, "fffp": true, "fppp": true, "fip": true, "fiip": true, "fpip": true,
+		"fp": true, "ffp": true, "fffp": true, "fppp": true, "fppppp": true, "fip": true, "fiip": true, "fpip": true,
 		"fpppppppppp": false, "ip": false, "iip": false, "p": false, "fi": false, "f": false, "once": false, "one location": false,
 	} {
 		j := "p"
