@@ -74,6 +74,21 @@ func (d *Dialer) TLSConfig(host string, anonymous bool) (*tls.Config, error) {
 	return cfg, nil
 }
 
+// NoticeRequest has a handshake by the configuration note whether the server asked for a client certificate. In TLS 1.3 a server that
+// requires one refuses the client after the handshake (RFC 8446, section 4.4.2.4), which only somebody hears who then reads.
+func NoticeRequest(cfg *tls.Config) (asked *bool) {
+	asked = new(bool)
+	own := cfg.GetClientCertificate
+	cfg.GetClientCertificate = func(info *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		*asked = true
+		if own == nil {
+			return &tls.Certificate{}, nil
+		}
+		return own(info)
+	}
+	return asked
+}
+
 // A credentialError lies with what the prober was given, not with the server. Its text is the prober's own.
 type credentialError struct{ error }
 

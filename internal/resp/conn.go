@@ -31,8 +31,8 @@ type Conn struct {
 
 	open      Opened
 	mode      string
-	certAsked bool // the server asked for a client certificate, and got one or learned that there is none
-	answered  bool // it has answered anything
+	certAsked *bool // whether the server asked for a client certificate, and got one or learned that there is none
+	answered  bool  // it has answered anything
 }
 
 // Opened says whether a server answers somebody who has not logged in.

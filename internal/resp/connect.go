@@ -43,7 +43,7 @@ func (c *Conn) dial() error {
 		if cfg, err = c.client.dialer.TLSConfig(host, false); err != nil {
 			return err
 		}
-		c.noticeRequest(cfg)
+		c.certAsked = dial.NoticeRequest(cfg)
 	} else if !c.client.settings.AllowPlaintext {
 		c.exchange.OnlyLoopback()
 	}
@@ -64,18 +64,6 @@ func (c *Conn) dial() error {
 	}
 	c.exchange.Enter(dial.PhaseProcessing)
 	return nil
-}
-
-// noticeRequest has the connection know whether the server asks for a client certificate.
-func (c *Conn) noticeRequest(cfg *tls.Config) {
-	own := cfg.GetClientCertificate
-	cfg.GetClientCertificate = func(info *tls.CertificateRequestInfo) (*tls.Certificate, error) {
-		c.certAsked = true
-		if own == nil {
-			return &tls.Certificate{}, nil
-		}
-		return own(info)
-	}
 }
 
 // login asks as nobody first, if there is a password: a server that answers does not need it. Then it logs in, by HELLO or, at

@@ -177,7 +177,7 @@ func (c *Conn) explain(err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) && c.reader != nil { // not in the handshake
 		o = probe.Outcomef(probe.Truncated, "the server ended the connection within an answer")
 	}
-	if c.certAsked && !c.answered && (o.Reason == probe.TLS || o.Reason == probe.Reset || o.Reason == probe.Truncated) {
+	if c.certAsked != nil && *c.certAsked && !c.answered && (o.Reason == probe.TLS || o.Reason == probe.Reset || o.Reason == probe.Truncated) {
 		o = probe.Outcomef(probe.Credential, "the server asked for a client certificate and then ended the connection: it requires one (tls.cert_file), or does not accept the one that it got")
 	}
 	o.Detail = c.server.unnamed(o.Detail)

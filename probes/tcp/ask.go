@@ -132,11 +132,12 @@ func (c *connection) secure(nc net.Conn) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	asked := dial.NoticeRequest(cfg)
 	tc, err := dial.Handshake(c.exchange.Context(), nc, cfg)
 	if err != nil {
 		return nil, err
 	}
-	if cfg.GetClientCertificate != nil && !c.probe.listensOverTLS() {
+	if *asked && !c.probe.listensOverTLS() {
 		began := time.Now()
 		err = awaitRefusal(c.exchange.Context(), tc)
 		c.waited = time.Since(began)

@@ -60,7 +60,7 @@ func TestTCP_exchange(t *testing.T) {
 }
 
 // TestTCP_times has what a server takes to reply in the duration and in the phase processing, but not the wait for a refusal of the
-// client certificate, which no server has to send. Without a certificate nothing is waited for.
+// client certificate, which no server has to send. Where none is asked for nothing is waited for.
 func TestTCP_times(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.NotFoundHandler())
 	server.StartTLS()
@@ -71,14 +71,15 @@ func TestTCP_times(t *testing.T) {
 		fmt.Fprint(nc, "220 mail\r\n")
 		_, _ = nc.Read(make([]byte, 99))
 	}
-	overTLS := func(handle func(int, net.Conn)) func(int, net.Conn) {
+	asks := func(auth tls.ClientAuthType, handle func(int, net.Conn)) func(int, net.Conn) {
 		return func(n int, nc net.Conn) {
-			cfg := &tls.Config{Certificates: server.TLS.Certificates, ClientAuth: tls.RequestClientCert, SessionTicketsDisabled: true}
+			cfg := &tls.Config{Certificates: server.TLS.Certificates, ClientAuth: auth, SessionTicketsDisabled: true}
 			if tc := tls.Server(nc, cfg); tc.Handshake() == nil {
 				handle(n, tc)
 			}
 		}
 	}
+	overTLS := func(handle func(int, net.Conn)) func(int, net.Conn) { return asks(tls.RequestClientCert, handle) }
 	reads := func(_ int, nc net.Conn) { _, _ = nc.Read(make([]byte, 99)) }
 	authority, pair := "ca_file: "+files+"/cert", fmt.Sprintf("ca_file: %[1]s/cert, cert_file: %[1]s/cert, key_file: %[1]s/key", files)
 	for name, test := range map[string]struct {
@@ -91,7 +92,8 @@ func TestTCP_times(t *testing.T) {
 		"a late greeting over TLS":            {"    protocol: smtp\n    tls: {" + authority + "}\n", overTLS(greetsLate), 3 * time.Second, 3 * time.Second},
 		"a certificate, and a late greeting":  {"    protocol: smtp\n    tls: {" + pair + "}\n", overTLS(greetsLate), 3 * time.Second, 3 * time.Second},
 		"a certificate, and nothing to await": {"    tls: {" + pair + "}\n", overTLS(reads), 0, maxRefusal},
-		"no certificate":                      {"    tls: {" + authority + "}\n", overTLS(reads), 0, 0},
+		"no certificate, and asked for one":   {"    tls: {" + authority + "}\n", overTLS(reads), 0, maxRefusal},
+		"a certificate, and not asked for it": {"    tls: {" + pair + "}\n", asks(tls.NoClientCert, reads), 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := inBubble(t, load(t, "127.0.0.1:25", test.settings), 10*time.Second, test.serve)
@@ -162,6 +164,7 @@ func TestTCP_startTLS(t *testing.T) {
 		"nobody trusts it":                    {silent, tls.NoClientCert, "fail\nconnect pass(ok): *\ntls fail(cert): *"},
 		"it ends soon":                        {silent + "    tls: " + pair + "\n    certificate: {warn: 40000d, fail: 30000d}\n", tls.NoClientCert, "fail\n*\n*\n*\ncertificate fail(cert): *"},
 		"refused":                             {silent + "    tls: " + pair + "\n", tls.RequireAndVerifyClientCert, "fail\nconnect pass(ok): *\ntls fail(tls): the server rejected the client certificate"},
+		"refused for having none":             {silent + "    tls: {ca_file: " + files + "/cert}\n", tls.RequireAnyClientCert, "fail\nconnect pass(ok): *\ntls fail(tls): the server requires a client certificate"},
 		"refused, where a reply is awaited":   {greeted + "    tls: " + pair + "\n", tls.RequireAndVerifyClientCert, "fail\nconnect pass(ok): *\ntls pass(ok): TLS 1.3\ndialogue fail(tls): *"},
 		"accepted, and a reply comes at once": {greeted + "    tls: " + pair + "\n", tls.RequireAnyClientCert, "pass\nconnect pass(ok): *\ntls pass(ok): TLS 1.3\ndialogue pass(ok): 2 steps as expected"},
 	} {

@@ -54,8 +54,9 @@ func (s *server) ask(ctx context.Context) {
 		return
 	}
 	first, done := budget.Share(ctx, 0.5)
+	asked := dial.NoticeRequest(cfg)
 	h := s.shake(first, checkTLS, cfg)
-	stays := p.TLS != nil && p.TLS.CertFile != "" && h.accepted(first)
+	stays := (*asked || p.TLS != nil && p.TLS.CertFile != "") && h.accepted(first)
 	h.end(true)
 	done()
 	h.note()

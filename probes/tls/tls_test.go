@@ -78,7 +78,16 @@ func TestTLS(t *testing.T) {
 			"fail\n" + soundLines + "\nrefused_versions fail(tls_version_accepted): expected TLS 1.1 to be refused, got a handshake",
 		},
 		"an old version is accepted, and who has no client certificate refused": {
-			speak(config(good, func(c *tls.Config) { c.MinVersion, c.ClientAuth = tls.VersionTLS10, tls.RequireAnyClientCert })), func(p *Probe) { p.RefusedVersions = []string{"1.0"} },
+			speak(config(good, func(c *tls.Config) {
+				c.MinVersion = tls.VersionTLS10
+				c.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+					old := c.Clone()
+					if hello.SupportedVersions[0] == tls.VersionTLS10 {
+						old.ClientAuth = tls.RequireAnyClientCert
+					}
+					return old, nil
+				}
+			})), func(p *Probe) { p.RefusedVersions = []string{"1.0"} },
 			"fail\n" + soundLines + "\nrefused_versions fail(tls_version_accepted): expected TLS 1.0 to be refused, got a handshake",
 		},
 		"goes away in the meantime": {
@@ -206,6 +215,18 @@ func TestTLS_clientCertificate_everybodyIsRefused(t *testing.T) {
 	for _, required := range []string{"", "required"} {
 		p := probeOf("127.0.0.1:443", a, func(p *Probe) { p.TLS, p.ClientCertificate = a.client(t), required })
 		wantPattern(t, probetest.Lines(inBubble(t, p, 10*time.Second, speak(cfg))), "fail\nconnect pass(ok): *\ntls fail(tls): the server rejected the client certificate")
+	}
+}
+
+// TestTLS_clientCertificate_none: a server that requires a certificate serves nobody without one, in whichever version it says so.
+func TestTLS_clientCertificate_none(t *testing.T) {
+	a := newAuthority(t)
+	for version, want := range map[uint16]string{
+		tls.VersionTLS12: "fail\nconnect pass(ok): *\ntls fail(tls): *",
+		tls.VersionTLS13: "fail\nconnect pass(ok): *\ntls fail(tls): the server requires a client certificate",
+	} {
+		cfg := &tls.Config{Certificates: []tls.Certificate{a.issue(t, 90*day, "127.0.0.1")}, MaxVersion: version, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool(a)}
+		wantPattern(t, probetest.Lines(inBubble(t, probeOf("127.0.0.1:443", a, nil), 10*time.Second, speak(cfg))), want)
 	}
 }
 
