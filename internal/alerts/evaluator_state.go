@@ -28,7 +28,8 @@ type state struct {
 	passed     time.Time // the last run that passed, and so on
 	failed     time.Time
 	checks     []probe.Check // of a run that did not pass
-	codes      []statusCode  // likewise
+	before     []probe.Check // of the last run that failed
+	codes      []statusCode  // of a run that did not pass
 	samples    []probe.Sample
 	versions   int
 	reflected  bool
@@ -94,6 +95,9 @@ func (s *state) after(r *probe.Result, since time.Time) *state {
 	next.checks, next.codes, next.samples = nil, nil, nil
 	if verdict != probe.Pass {
 		next.checks = keptChecks(r)
+	}
+	if verdict == probe.Fail {
+		next.before = next.checks
 	}
 	next.reflected, next.otherTrace = false, false
 	for i := range r.Exchanges {

@@ -110,6 +110,27 @@ func TestEvaluator_conditions(t *testing.T) {
 	}
 }
 
+// TestEvaluator_recent: an alert that begins or lasts while a run passes says why other runs failed, as the rules do.
+func TestEvaluator_recent(t *testing.T) {
+	p := newPast(up)
+	p.runs(up, 20*time.Minute, 0, probe.Fail, probe.Pass, probe.Pass, probe.Pass)
+	says := func() string {
+		for _, a := range p.Alerts(p.now) {
+			if a.Labels["alertname"] == "ProbeFlapping" {
+				return a.Annotations["description"] + " " + a.Reason
+			}
+		}
+		return "nothing"
+	}
+	if got := says(); !strings.Contains(got, "Recent failures: status (refused); details") || !strings.HasSuffix(got, " refused") {
+		t.Errorf("it says %s", got)
+	}
+	p.runs(up, flappingWindow(&up)-2*time.Minute, 0, probe.Pass)
+	if got := says(); strings.Contains(got, "refused") {
+		t.Errorf("later it says %s", got)
+	}
+}
+
 // TestSelfCheckFailed_says: the alert says of each self-check what it means that it fails.
 func TestSelfCheckFailed_says(t *testing.T) {
 	for _, check := range []string{"engine", "network", "clock", "storage", "alertmanager", "webhook", "watchdog"} {

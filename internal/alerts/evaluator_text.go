@@ -89,7 +89,7 @@ func humanizeDuration(seconds float64) string {
 
 // reason is that of the first check that did not pass.
 func (v *view) reason() string {
-	for _, c := range v.checks {
+	for _, c := range v.recent() {
 		if c.Verdict != probe.Pass {
 			return c.Reason.Word
 		}

@@ -313,10 +313,18 @@ func (v *view) wasMaintained(r run) bool {
 	return open
 }
 
+// recent are the checks of the last run, or if that passed, of the one that failed shortly before.
+func (v *view) recent() []probe.Check {
+	if v.checks != nil || !v.failedWithin(inconclusiveWindow(*v.job)) {
+		return v.checks
+	}
+	return v.before
+}
+
 // failures lists the checks that did not pass, with their reasons and what they got.
 func (v *view) failures() string {
 	var all []string
-	for _, c := range v.checks {
+	for _, c := range v.recent() {
 		if c.Verdict == probe.Pass || len(all) == maxDetails {
 			continue
 		}
