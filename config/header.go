@@ -228,8 +228,8 @@ func checkTimes(p place, interval, timeout *probe.Duration) (_, _ *probe.Duratio
 		wrong = append(wrong, p.mistake("interval", "interval %s must be from 1s to 24h", interval))
 		interval = nil
 	}
-	if timeout != nil && *timeout <= 0 {
-		wrong = append(wrong, p.mistake("timeout", "timeout %s must be above zero", timeout))
+	if timeout != nil && timeout.D() < time.Millisecond {
+		wrong = append(wrong, p.mistake("timeout", "timeout %s must be at least 1ms", timeout))
 		timeout = nil
 	}
 	return interval, timeout, wrong
