@@ -211,8 +211,8 @@ func (l *lister) page(ctx context.Context) (page, probe.Outcome) {
 	if err := memory.Take(ctx, int64(len(a.Body))); err != nil {
 		return page{}, httpx.NotJSON(err)
 	}
-	var p page
-	if json.Unmarshal(a.Body, &p) != nil || p.Kind != l.request.listKind() {
+	p := page{Items: make([]json.RawMessage, 1)} // which stays if there are none; null, as of some servers, is an empty list
+	if json.Unmarshal(a.Body, &p) != nil || p.Kind != l.request.listKind() || len(p.Items) == 1 && p.Items[0] == nil {
 		return page{}, probe.Outcomef(probe.Schema, "expected a %s, got other JSON", l.request.listKind())
 	}
 	l.read++

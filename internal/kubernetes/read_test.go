@@ -65,6 +65,8 @@ func TestPods_wholeOrNotAtAll(t *testing.T) {
 		"one object":               {[]string{`{"kind":"Pod","metadata":{"resourceVersion":"7"}}`}, "schema: expected a PodList, got other JSON", 1},
 		"another namespace":        {[]string{strings.Replace(pods("7", "", "a"), `"shop"`, `"`+marker+`"`, 1)}, "schema: the list of pods has an object of another namespace", 1},
 		"an object without a uid":  {[]string{strings.Replace(pods("7", "", "a"), "uid-a", "", 1)}, "schema: the list of pods has an object that is not one of the kind Pod", 1},
+		"no items":                 {[]string{`{"kind":"PodList","metadata":{"resourceVersion":"7"}}`}, "schema: expected a PodList, got other JSON", 1},
+		"an object that is null":   {[]string{`{"kind":"PodList","metadata":{"resourceVersion":"7"},"items":[null]}`}, "schema: the list of pods has an object that is not one*", 1},
 		"an object that is a text": {[]string{`{"kind":"PodList","metadata":{"resourceVersion":"7"},"items":["` + marker + `"]}`}, "schema: the list of pods has an object that is not one*", 1},
 		"the same key twice":       {[]string{`{"kind":"ServiceList","kind":"PodList","metadata":{"resourceVersion":"7"},"items":[]}`}, "schema: the answer is not JSON*", 1},
 		"a page of a portal":       {[]string{"<html>" + marker}, "schema: the answer is not JSON*", 1},

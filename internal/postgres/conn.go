@@ -241,7 +241,7 @@ func (c *Conn) ask(each func(pgwire.Message) error) (refused error) {
 		case 'A': // a notification for all who listen
 		case 'Z':
 			c.busy = false
-			if c.status = m.Byte(); !m.Complete() || !strings.ContainsRune("ITE", rune(c.status)) {
+			if c.status = m.Byte(); !m.Complete() || !strings.ContainsRune("ITE", rune(c.status)) || c.status == 'E' && refused == nil { // failed, without an error
 				return pgwire.ErrMalformed
 			}
 			return refused

@@ -159,6 +159,12 @@ func TestDNS_hostile(t *testing.T) {
 		"an address of five bytes": {talks(changed(func(_ dnsmessage.Message, m *dnsmessage.Message) {
 			m.Answers[0] = resource("www.shop.example.", &dnsmessage.UnknownResource{Type: dnsmessage.TypeA, Data: make([]byte, 5)})
 		})), "", broken},
+		"two OPT": {talks(changed(func(_ dnsmessage.Message, m *dnsmessage.Message) {
+			m.Additionals = append(m.Additionals, m.Additionals[0])
+		})), "", broken},
+		"OPT among the answers": {talks(changed(func(_ dnsmessage.Message, m *dnsmessage.Message) {
+			m.Answers, m.Additionals = append(m.Answers, m.Additionals[0]), nil
+		})), "", broken},
 		"truncated, then over TCP": {talks(truncatedOverUDP(false)), "", "pass\nquery pass(ok): answered over TCP\n*\n*"},
 		"truncated over TCP too":   {talks(truncatedOverUDP(true)), "", "fail\nquery fail(truncated): expected a complete answer over TCP, got one that says it is truncated (the answer over UDP is truncated, so TCP is needed)"},
 		"a record of another name": {talks(answers(resource("evil.example.", a("192.0.2.66")))), "", "fail\n*\n*\nanswer fail(records): expected a record of the name, got only 1 record of other names or types"},

@@ -96,10 +96,10 @@ func (r *response) readSection(p *dnsmessage.Parser, i int, next func(*dnsmessag
 			return errBroken
 		}
 		if h.Type == dnsmessage.TypeOPT {
-			r.edns, r.rcode = true, h.ExtendedRCode(r.header.RCode)
-			if _, err := p.UnknownResource(); err != nil {
+			if _, err := p.UnknownResource(); err != nil || r.edns || i != 2 { // one, and there (RFC 6891, section 6.1.1)
 				return errBroken
 			}
+			r.edns, r.rcode = true, h.ExtendedRCode(r.header.RCode)
 			continue
 		}
 		one, err := readRecord(p, h)

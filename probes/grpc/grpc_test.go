@@ -70,7 +70,12 @@ func TestGRPC(t *testing.T) {
 		"a status that is no number": {ended("grpc-status", "OK"), "", "fail\nstatus fail(missing_trailer): expected grpc-status in the trailer, got one that is no number"},
 		"a status below zero":        {ended("grpc-status", "-1"), "", "fail\nstatus fail(missing_trailer): *"},
 		"two statuses":               {ended("grpc-status", "0", "grpc-status", "14"), "", "fail\nstatus fail(missing_trailer): expected grpc-status in the trailer, got it 2 times"},
-		"a status behind a message":  {ended("grpc-status", "13"), "", "fail\nstatus fail(grpc_status): *INTERNAL (13)"},
+		"another in the header": {func(c *call) {
+			c.send(false, ":status", "200", "content-type", "application/grpc", "grpc-status", "14")
+			_ = c.WriteData(c.stream, false, frame(0, reply(serving)))
+			c.send(true, "grpc-status", "0")
+		}, "", "fail\nstatus fail(missing_trailer): expected grpc-status in the trailer, got it 2 times"},
+		"a status behind a message": {ended("grpc-status", "13"), "", "fail\nstatus fail(grpc_status): *INTERNAL (13)"},
 		"a status in the header only": {func(c *call) {
 			c.send(false, ":status", "200", "content-type", "application/grpc", "grpc-status", "0")
 			_ = c.WriteData(c.stream, true, frame(0, reply(serving)))

@@ -98,9 +98,9 @@ func judgeContentType(header http.Header) probe.Outcome {
 // statusOf returns the status of gRPC. It stands in the trailer or, if nothing else is answered, in the header.
 func statusOf(a *httpx.Answer) (int, probe.Outcome) {
 	const name, expected = "Grpc-Status", "expected grpc-status in the trailer, got "
-	values := a.Trailer[name]
-	if len(values) == 0 && len(a.Body) == 0 {
-		values = a.Header[name]
+	values, head := a.Trailer[name], a.Header[name]
+	if len(values) == 0 && len(a.Body) == 0 || len(values) == 1 && len(head) == 1 && head[0] != values[0] {
+		values = append(head[:len(head):len(head)], values...)
 	}
 	switch {
 	case len(values) == 0 && len(a.Trailer) == 0:
