@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -17,21 +19,48 @@ import (
 // CheckHostPort refuses what is not host:port, and an address that is never dialled, so that a configuration with such an
 // address can be rejected.
 func CheckHostPort(address string) error {
-	if !IsHostPort(address) {
+	host, _, err := net.SplitHostPort(address)
+	switch {
+	case IsHostPort(address):
+	case err == nil && host != "" && !strings.ContainsAny(host, "/\\ @?#"):
+		return errNoHost
+	default:
 		return errors.New("expected host:port")
 	}
-	host, _, _ := net.SplitHostPort(address)
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return CheckAddr(ip)
 	}
 	return nil
 }
 
+var errNoHost = errors.New("expected a name, or an address in its usual form")
+
 // IsHostPort reports whether an address has the form host:port.
 func IsHostPort(address string) bool {
 	host, port, err := net.SplitHostPort(address)
 	n, perr := strconv.ParseUint(port, 10, 16)
-	return err == nil && perr == nil && n > 0 && host != "" && len(host) <= 255 && !strings.ContainsAny(host, "/\\ @?#")
+	return err == nil && perr == nil && n > 0 && IsHost(host)
+}
+
+// label is a part of a name: 1 to 63 characters (RFC 1035, section 2.3.4), of which neither the first nor the last is a hyphen.
+var label = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$`)
+
+// IsHost reports whether a host is an address, or a name that can be looked up, in whatever script. What ends in a number is an address in
+// a form that some read and others do not (URL Standard, section 3.5), and no name.
+func IsHost(host string) bool {
+	name := HostName(host)
+	if _, err := netip.ParseAddr(name); err == nil {
+		return true
+	}
+	name = strings.TrimSuffix(name, ".")
+	labels := strings.Split(name, ".")
+	return len(name) <= 253 && !isNumber(labels[len(labels)-1]) && !slices.ContainsFunc(labels, func(l string) bool { return !label.MatchString(l) })
+}
+
+// isNumber reports whether a label is a number in decimal, octal or hexadecimal digits.
+func isNumber(label string) bool {
+	_, err := strconv.ParseUint(label, 0, 64)
+	return err == nil || strings.Trim(label, "0123456789") == ""
 }
 
 // IsLocal reports whether a host is said to be this machine. A name is judged again when it is dialled, by its address.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
 	"prober/internal/drop"
@@ -139,9 +138,8 @@ func CheckName(host string) error {
 	if slices.Contains(metadataNames, host) {
 		return errors.New(host + " is where clouds hand out credentials: it is never asked")
 	}
-	last := host[strings.LastIndexByte(host, '.')+1:]
-	if _, err := strconv.ParseUint(last, 0, 64); err == nil || strings.Trim(last, "0123456789") == "" {
-		return errors.New("expected a name, or an address in its usual form")
+	if !IsHost(host) {
+		return errNoHost
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -238,6 +239,24 @@ func TestHostName(t *testing.T) {
 	} {
 		if got := HostName(host); got != want {
 			t.Errorf("%q: got %q, expected %q", host, got, want)
+		}
+	}
+}
+
+// TestIsHost: what nobody can be asked for is refused when it is read, and not told as a name that does not exist.
+func TestIsHost(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("a", 63)
+	for host, want := range map[string]bool{
+		"api.example": true, "API.Example.": true, "bücher.example": true, "my_service": true, "_a._tcp.example": true, "r3---sn.example": true,
+		"127.0.0.1": true, "::1": true, "fe80::1%eth0": true, "１２７.0.0.1": true, "1.2.3.4.example": true, "3com": true, "0x7f.example": true,
+		long + ".example": true,
+		"":                false, ".": false, ".example": false, "a..example": false, "-a.example": false, "a-.example": false, "a b": false,
+		"a/b": false, "a@b": false, "1.1": false, "127.0.0.1.": false, "2130706433": false, "0x7f.1": false, "0x7f000001": false,
+		"010.0.0.1": false, "1.2.3.4.5": false, "256.1.1.1": false, long + "a.example": false, strings.Repeat(long+".", 4) + "a": false,
+	} {
+		if got := IsHost(host); got != want {
+			t.Errorf("%q: got %t, expected %t", host, got, want)
 		}
 	}
 }

@@ -245,6 +245,8 @@ func (s *Settings) validateURL(raw string, credential bool) (*url.URL, error) {
 		return u, probe.Settingf("", "expected http:// or https://")
 	case u.Hostname() == "" || !validPort(u):
 		return u, probe.Settingf("", "%s: expected a host, and a port from 1 to 65535 if any", text.URL(u))
+	case !dial.IsHost(u.Hostname()):
+		return u, probe.Settingf("", "%s: expected a name, or an address in its usual form", text.URL(u))
 	case u.Fragment != "" || strings.HasSuffix(raw, "#"):
 		return u, probe.Settingf("", "%s: a fragment is never sent", text.URL(u))
 	}
