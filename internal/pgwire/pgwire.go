@@ -50,6 +50,14 @@ func (r *Reader) Next() (Message, error) {
 	return m, within(err)
 }
 
+// Ahead returns the kind of a message that has arrived and was not read; 0 if none has.
+func (r *Reader) Ahead() byte {
+	if b, _ := r.from.Peek(min(r.from.Buffered(), 1)); len(b) > 0 {
+		return b[0]
+	}
+	return 0
+}
+
 // Startup reads the first message of a client, which has no kind.
 func (r *Reader) Startup() (Message, error) {
 	var head [4]byte

@@ -220,6 +220,9 @@ func (c *Conn) guard(ask func() error) error {
 // ask sends what was collected and hands each message of the answer on until the server is ready again. What the server
 // refuses is its first error, after which it becomes ready too.
 func (c *Conn) ask(each func(pgwire.Message) error) (refused error) {
+	if !strings.ContainsRune("\x00AENS", rune(c.in.Ahead())) { // an answer to nothing would be taken for that to this question
+		return pgwire.ErrMalformed
+	}
 	c.busy = true
 	if err := c.out.Flush(c.net); err != nil {
 		return c.ended(err)

@@ -255,6 +255,14 @@ func TestQuery_hostile(t *testing.T) {
 	send := func(parts ...[]byte) func(net.Conn) {
 		return func(nc net.Conn) { nc.Write(bytes.Join(parts, nil)); hang(nc) }
 	}
+	rolledBack := func(parts ...[]byte) func(net.Conn) {
+		return func(nc net.Conn) {
+			nc.Write(bytes.Join(parts, nil))
+			next(nc, false)
+			nc.Write(slices.Concat(message('C', "ROLLBACK"), ready))
+			hang(nc)
+		}
+	}
 	for name, test := range map[string]struct {
 		answer func(net.Conn)
 		want   string
@@ -280,11 +288,11 @@ func TestQuery_hostile(t *testing.T) {
 		"fewer rows than it says":    {send(columns, row, message('C', "SELECT 2"), inTx), "protocol: the answer of "},
 		"no row of one":              {send(columns, done), "protocol: the answer of "},
 		"two ends":                   {send(columns, row, message('C', "SELECT 1"), message('C', "SELECT 1"), inTx), "protocol: the answer of "},
-		"rows as it says":            {send(columns, row, done, message('C', "ROLLBACK"), ready), "ok: "},
+		"rows as it says":            {rolledBack(columns, row, done), "ok: "},
 		"a length below NULL":        {send(columns, message('D', int16(1), -2), done), "protocol: the answer of "},
-		"as many columns as may be":  {send(wide(maxColumns), done, message('C', "ROLLBACK"), ready), "ok: "},
+		"as many columns as may be":  {rolledBack(wide(maxColumns), done), "ok: "},
 		"a column too many":          {send(wide(maxColumns+1), done), "too_large: expected at most 64 columns, got 65"},
-		"as many rows as may be":     {send(columns, bytes.Repeat(row, 10), message('C', "SELECT 10"), inTx, message('C', "ROLLBACK"), ready), "ok: "},
+		"as many rows as may be":     {rolledBack(columns, bytes.Repeat(row, 10), message('C', "SELECT 10"), inTx), "ok: "},
 		"a row too many":             {send(columns, bytes.Repeat(row, 11), message('C', "SELECT 11"), inTx), "too_many_rows: expected at most 10 rows, got more"},
 		"two descriptions":           {send(columns, columns, row, done), "protocol: the answer of "},
 		"a row longer than itself":   {send(columns, message('D', int16(1), 1, byte('7'), byte('8')), done), "protocol: the answer of "},
@@ -305,6 +313,35 @@ func TestQuery_hostile(t *testing.T) {
 			})
 			wantPrefix(t, got, test.want)
 		})
+	}
+}
+
+// An answer that comes twice is not taken for the one to the next query. A notice that nobody asked for is none.
+func TestQuery_unasked(t *testing.T) {
+	notice := message('N', byte('M'), marker, byte(0))
+	answer := slices.Concat(columns, row, message('C', "SELECT 1"), inTx)
+	for name, test := range map[string]struct {
+		more []byte
+		want string
+	}{"the answer again": {answer, "protocol: the answer of "}, "a notice": {notice, "ok: "}} {
+		s := serve(t, loggedIn(func(nc net.Conn) {
+			nc.Write(slices.Concat(answer, test.more))
+			next(nc, false)
+			nc.Write(answer)
+			hang(nc)
+		}))
+		got, _ := attempt(t, client(t, anonymous()), s.address, 30*time.Second, func(c *Conn) error {
+			tx, err := c.Begin(ReadOnly)
+			if err != nil {
+				return err
+			}
+			if _, err := tx.Query(Query{SQL: "SELECT n", MaxRows: 10}); err != nil {
+				t.Errorf("%s: the answer itself: %v", name, err)
+			}
+			_, err = tx.Query(Query{SQL: "SELECT m", MaxRows: 10})
+			return err
+		})
+		wantPrefix(t, got, test.want)
 	}
 }
 

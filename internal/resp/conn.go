@@ -189,6 +189,10 @@ func (c *Conn) Batch(questions [][]string, each func(i int, answer Value, refuse
 		if c.broken != nil {
 			return c.broken
 		}
+		// An answer to nothing would be taken for the one to the next question, and each answer for another's.
+		if first, _ := c.reader.in.Peek(min(c.reader.in.Buffered(), 1)); len(first) > 0 && first[0] != '>' {
+			return c.fail(errMalformed)
+		}
 		var b []byte
 		for _, args := range some {
 			b = AppendCommand(b, args...)

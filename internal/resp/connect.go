@@ -111,6 +111,8 @@ func (c *Conn) askAsNobody() error {
 	switch code := Code(err); {
 	case err == nil && v.Kind == Integer:
 		c.open = Open
+	case err == nil: // the answer to something else
+		return c.fail(errMalformed)
 	case code == "NOAUTH":
 		c.open = Locked
 	case code == "NOPERM":

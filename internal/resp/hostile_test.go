@@ -91,6 +91,22 @@ func TestDo_hostile(t *testing.T) {
 	}
 }
 
+// An answer to nothing is not taken for the one to the next question. What was pushed is none.
+func TestDo_unasked(t *testing.T) {
+	t.Parallel()
+	for more, want := range map[string]string{"+OK\r\n": "protocol: ", ":": "protocol: ", ">2\r\n+message\r\n+a\r\n": "ok: "} {
+		s := serve(t, map[string]string{"HELLO": greeting, "GET": "$1\r\na\r\n" + more, "PING": "+PONG\r\n"})
+		got, _ := attempt(t, client(t, &Settings{}), s.address, 30*time.Second, func(c *Conn) error {
+			if _, err := c.Do("GET", "a"); err != nil {
+				t.Errorf("%q: the answer itself: %v", more, err)
+			}
+			_, err := c.Do("PING")
+			return err
+		})
+		wantPrefix(t, got, want)
+	}
+}
+
 // An answer counts in the memory of the run until the next question, and what there is no room for is the prober's limit.
 func TestDo_memory(t *testing.T) {
 	t.Parallel()
@@ -142,7 +158,7 @@ func TestConnect_old(t *testing.T) {
 func TestConnect_asNobody(t *testing.T) {
 	t.Parallel()
 	for answer, want := range map[string]Opened{
-		":7\r\n": Open, "-NOAUTH a\r\n": Locked, "-LOADING a\r\n": NotKnown, "-ERR unknown command\r\n": NotKnown, "+7\r\n": NotKnown,
+		":7\r\n": Open, "-NOAUTH a\r\n": Locked, "-LOADING a\r\n": NotKnown, "-ERR unknown command\r\n": NotKnown,
 	} {
 		s := serve(t, map[string]string{"HELLO": greeting, "DBSIZE": answer})
 		got, _ := attempt(t, client(t, settings(t)), s.address, 5*time.Second, func(c *Conn) error {
@@ -153,6 +169,10 @@ func TestConnect_asNobody(t *testing.T) {
 		})
 		wantPrefix(t, got, "ok: ")
 	}
+	// What is no number is the answer to something else, and so is the next one, whatever it says of the password.
+	s := serve(t, map[string]string{"HELLO": "-NOAUTH a\r\n", "DBSIZE": "+PONG\r\n"})
+	got, _ := attempt(t, client(t, settings(t)), s.address, 5*time.Second, func(*Conn) error { return nil })
+	wantPrefix(t, got, "protocol: the answer is not valid for the protocol")
 	// Whoever may not count the keys may read or delete them.
 	for _, test := range []struct {
 		command, answer string
@@ -177,8 +197,8 @@ func TestConnect_asNobody(t *testing.T) {
 		})
 		wantPrefix(t, got, "ok: ")
 	}
-	s := serve(t, map[string]string{"DBSIZE": "-ERR max number of clients reached\r\n"})
-	got, _ := attempt(t, client(t, settings(t)), s.address, 5*time.Second, func(*Conn) error { return nil })
+	s = serve(t, map[string]string{"DBSIZE": "-ERR max number of clients reached\r\n"})
+	got, _ = attempt(t, client(t, settings(t)), s.address, 5*time.Second, func(*Conn) error { return nil })
 	wantPrefix(t, got, "refused: the server has no connection left")
 }
 
