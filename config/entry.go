@@ -21,8 +21,8 @@ type entry struct {
 	Name        string `yaml:"name" required:"true" doc:"Unique in the system; becomes a label of the probe's series."`
 	Type        string `yaml:"type" required:"true" doc:"The kind of probe."`
 	description `yaml:",inline"`
-	Runbook     string            `yaml:"runbook" doc:"The procedure that the probe serves, one of those under runbooks."`
-	Severity    string            `yaml:"severity" doc:"Overrides the runbook's."`
+	Runbook     string            `yaml:"runbook" word:"true" doc:"The procedure that the probe serves, one of those under runbooks."`
+	Severity    string            `yaml:"severity" word:"true" doc:"Overrides the runbook's."`
 	Interval    *probe.Duration   `yaml:"interval" doc:"How often the probe runs, from 1s to 24h. By default the file's."`
 	Timeout     *probe.Duration   `yaml:"timeout" doc:"How long a run may take, less than the interval. By default the file's."`
 	Labels      map[string]string `yaml:"labels" doc:"Constant labels, added to those of the file or replacing them."`

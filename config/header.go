@@ -57,7 +57,7 @@ func (d description) check(p place, path, who string) (wrong Errors) {
 // A runbook is a procedure for incidents.
 type runbook struct {
 	description `yaml:",inline"`
-	Severity    string `yaml:"severity" doc:"critical, warning or info; P0 to P5; or sev0 to sev5."`
+	Severity    string `yaml:"severity" word:"true" doc:"critical, warning or info; P0 to P5; or sev0 to sev5."`
 	URL         string `yaml:"url" doc:"URL of the procedure."`
 	SLO         *slo   `yaml:"slo" doc:"The objective of its probes together: alerts tell that its budget is spent too fast."`
 }

@@ -165,6 +165,8 @@ func (r *reader) structs(n *yaml.Node, at path, into ...reflect.Value) {
 		switch {
 		case f == nil:
 			given = append(given, r.unknown(n, key, value, at, into))
+		case current && f.word && value.Kind == yaml.ScalarNode && value.Value == "":
+			r.fail(value, at.key(key.Value), "has no value") // as a template leaves it that was filled in with nothing
 		case current:
 			r.value(value, at.key(key.Value), v.FieldByIndex(f.index))
 		default:

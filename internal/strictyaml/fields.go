@@ -52,6 +52,7 @@ type field struct {
 	renamed   []string
 	mask      bool
 	omitEmpty bool
+	word      bool // an empty text is refused
 }
 
 func (d *Decoder) typeOf(t reflect.Type) *structType {
@@ -99,7 +100,7 @@ func readType(t reflect.Type) (out structType) {
 		}
 		field := field{
 			key: key, index: []int{i}, typ: f.Type, required: f.Tag.Get("required") == "true",
-			doc: f.Tag.Get("doc"), byDefault: f.Tag.Get("default"), mask: f.Tag.Get("mask") == "true", omitEmpty: options == "omitempty",
+			doc: f.Tag.Get("doc"), byDefault: f.Tag.Get("default"), mask: f.Tag.Get("mask") == "true", omitEmpty: options == "omitempty", word: f.Tag.Get("word") == "true",
 		}
 		if old := f.Tag.Get("renamed"); old != "" {
 			field.renamed = strings.Split(old, ",")

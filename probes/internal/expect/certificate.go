@@ -13,7 +13,7 @@ import (
 type Certificate struct {
 	Warn     *probe.Duration `yaml:"warn" short:"true" doc:"a remaining validity below this raises ProbeCertificateExpiring; the check still passes"`
 	Fail     *probe.Duration `yaml:"fail" doc:"a remaining validity below this fails the check; by default a quarter of warn"`
-	Severity string          `yaml:"severity" doc:"severity of ProbeCertificateExpiring; by default one level below that of the probe"`
+	Severity string          `yaml:"severity" word:"true" doc:"severity of ProbeCertificateExpiring; by default one level below that of the probe"`
 }
 
 // CertificateExpiring is what Report measures. A kind whose probes expect a Certificate declares it.
