@@ -43,6 +43,8 @@ type text string
 func (t text) Render(w io.Writer) error { return g.Text(string(t)).Render(w) }
 
 // Text is text between elements; it is escaped.
+//
+//go:noinline
 func Text(t string) g.Node { return text(t) }
 
 type list func(w io.Writer) error
@@ -82,6 +84,8 @@ func Doctype(root g.Node) g.Node { return document{root} }
 func El(name string, children ...g.Node) g.Node { return element{name, children} }
 
 // Attr is the attribute of a name.
+//
+//go:noinline
 func Attr(name, value string) g.Node { return attribute{name, value} }
 
 // Aria is the attribute aria-name.
@@ -142,9 +146,11 @@ func Tr(children ...g.Node) g.Node         { return element{"tr", children} }
 func Ul(children ...g.Node) g.Node         { return element{"ul", children} }
 
 // The attributes.
-func Action(value string) g.Node    { return attribute{"action", value} }
-func Alt(value string) g.Node       { return attribute{"alt", value} }
-func Charset(value string) g.Node   { return attribute{"charset", value} }
+func Action(value string) g.Node  { return attribute{"action", value} }
+func Alt(value string) g.Node     { return attribute{"alt", value} }
+func Charset(value string) g.Node { return attribute{"charset", value} }
+
+//go:noinline
 func Class(value string) g.Node     { return attribute{"class", value} }
 func Content(value string) g.Node   { return attribute{"content", value} }
 func DateTime(value string) g.Node  { return attribute{"datetime", value} }

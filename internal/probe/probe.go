@@ -40,6 +40,8 @@ type Key struct{ System, Name string }
 func (id ID) Key() Key { return Key{id.System, id.Name} }
 
 // String returns "SYSTEM/NAME".
+//
+//go:noinline
 func (k Key) String() string { return k.System + "/" + k.Name }
 
 // A Job is a probe with its schedule, as configured. It is read-only once built.
