@@ -74,14 +74,16 @@ func (o *opening) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// answersHTTP1 reports whether the server began an answer of HTTP/1.
-func (o *opening) answersHTTP1() bool {
+// answers says what the server began to answer: whether HTTP/1, or nothing of HTTP/2 either, which begins with a frame of settings, or
+// with the one that ends a connection (RFC 9113, sections 3.4 and 6.8).
+func (o *opening) answers() (http1, another bool) {
 	if o == nil {
-		return false
+		return false, false
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return string(o.begins) == beginsHTTP1
+	const settings, goAway, kind = 4, 7, 3 // kind: where in a frame it is
+	return string(o.begins) == beginsHTTP1, len(o.begins) > kind && o.begins[kind] != settings && o.begins[kind] != goAway
 }
 
 // ended returns the error with which reading ended; nil if it did not.

@@ -73,13 +73,16 @@ func (x *exchange) outcome(err error) probe.Outcome {
 
 // classifyVersion recognizes a server that speaks HTTP/1 where only HTTP/2 will do.
 func (x *exchange) classifyVersion(err error) probe.Outcome {
+	http1, another := x.opening.answers()
 	switch {
 	case !x.onlyHTTP2:
 		return probe.Outcome{}
 	case dial.NoCommonProtocol(err), errors.Is(err, errOnlyHTTP1):
 		return probe.Outcomef(probe.Protocol, "expected HTTP/2, got a server%s that does not agree to it in the TLS handshake (ALPN)", withPeer(" at ", x.Peer()))
-	case x.opening.answersHTTP1():
+	case http1:
 		return probe.Outcomef(probe.Protocol, "expected HTTP/2, got an answer of HTTP/1%s", withPeer(" by ", x.Peer()))
+	case another:
+		return probe.Outcomef(probe.Protocol, "expected HTTP/2, got an answer%s that is not", withPeer(" of ", x.Peer()))
 	}
 	return probe.Outcome{}
 }

@@ -296,9 +296,14 @@ func TestGRPC_http1(t *testing.T) {
 		})
 	}
 	for address, want := range map[string]string{
-		plain.Listener.Addr().String():                              "fail\nstatus fail(protocol): expected HTTP/2, got an answer of HTTP/1 by *",
-		silent("HTTP/1.0 400 Bad Request\r\n\r\n"):                  "fail\nstatus fail(protocol): expected HTTP/2, got an answer of HTTP/1 by *",
-		silent("220 mail.shop.example ESMTP\r\n"):                   "fail\nstatus fail(protocol): expected HTTP/2, got an answer of * that is not",
+		plain.Listener.Addr().String():             "fail\nstatus fail(protocol): expected HTTP/2, got an answer of HTTP/1 by *",
+		silent("HTTP/1.0 400 Bad Request\r\n\r\n"): "fail\nstatus fail(protocol): expected HTTP/2, got an answer of HTTP/1 by *",
+		silent("220 mail.shop.example ESMTP\r\n"):  "fail\nstatus fail(protocol): expected HTTP/2, got an answer of * that is not",
+		serveOn(t, "127.0.0.1:0", func(nc net.Conn) {
+			_, _ = io.ReadFull(nc, make([]byte, len(http2.ClientPreface)))
+			fmt.Fprint(nc, "\x15\x03\x01\x00\x02\x02\x46") // an alert of TLS
+			nc.Close()
+		}): "fail\nstatus fail(protocol): expected HTTP/2, got an answer of * that is not",
 		serve(t, &tls.Config{}, func(*call) {}):                     "fail\nstatus fail(*): *",
 		serveOn(t, "127.0.0.1:0", func(nc net.Conn) { nc.Close() }): "fail\nstatus fail(reset): *",
 	} {
