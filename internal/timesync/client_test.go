@@ -66,7 +66,7 @@ func TestAsk_unusableReplies(t *testing.T) {
 		"no question's answer":               {func(b []byte) { clear(b[24:32]) }, Replayed},
 		"received after it was sent":         {func(b []byte) { put64(b[32:], time.Now().Add(time.Second)) }, BadReply},
 		"no times":                           {func(b []byte) { clear(b[32:]) }, BadReply},
-		"no receive time":                    {func(b []byte) { clear(b[32:40]) }, Uncertain},
+		"no receive time":                    {func(b []byte) { clear(b[32:40]) }, BadReply},
 		"no reference time":                  {func(b []byte) { clear(b[16:24]) }, Unsynchronised},
 		"a reference time in the future":     {func(b []byte) { put64(b[16:], time.Now().Add(time.Hour)) }, BadReply},
 		"a reference time 37 hours ago":      {func(b []byte) { put64(b[16:], time.Now().Add(-37*time.Hour)) }, Stale},

@@ -106,6 +106,8 @@ func (x *exchange) validate(read *ntp.Response) error {
 		return reject(Unsynchronised, "it is not synchronised (stratum 16)")
 	case read.Stratum < 1 || read.Stratum > 16:
 		return reject(BadReply, "its stratum is not valid")
+	case binary.BigEndian.Uint64(x.reply[32:]) == 0:
+		return reject(BadReply, "it does not say when it received the request")
 	case reference == 0:
 		return reject(Unsynchronised, "it was never synchronised (no reference time)")
 	case read.ReferenceTime.After(read.Time):
