@@ -48,6 +48,8 @@ func (x *exchange) speakHTTP2(nc net.Conn) (*http.ClientConn, error) {
 type opening struct {
 	net.Conn
 
+	reading sync.Mutex // held until what is read is noted
+
 	mu     sync.Mutex
 	begins []byte
 	err    error
@@ -57,6 +59,8 @@ const beginsHTTP1 = "HTTP/1."
 
 // Read notes what it reads.
 func (o *opening) Read(p []byte) (int, error) {
+	o.reading.Lock()
+	defer o.reading.Unlock()
 	n, err := o.Conn.Read(p)
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -91,7 +91,8 @@ func TestReal_kubernetes(t *testing.T) {
 		"a crash loop": {func(w *world) {
 			w.waiting(0, "CrashLoopBackOff", "")
 			w.crashed(0, 7, "Error", 1, 4*time.Minute, 3*time.Minute)
-		}, []string{"fail", "ready *", "crash_loop fail(crash_loop): 1 of 3 pods: a container crashes again and again, exit status 1"}},
+		}, []string{"fail", "ready *", "crash_loop fail(crash_loop): 1 of 3 pods: a container crashes again and again, exit status 1",
+			"restarts inconclusive(settling): expected at most 3 restarts in the last 10m, got at least 1, *"}},
 		"out of memory": {func(w *world) { w.crashed(0, 1, "OOMKilled", 137, time.Hour, 3*time.Minute) }, []string{"fail", "oom_killed fail(oom_killed): *"}},
 		"no image":      {func(w *world) { w.waiting(0, "ImagePullBackOff", "") }, []string{"fail", "ready *", "image_pull fail(image_pull): *"}},
 		"no secret": {func(w *world) { w.waiting(0, "CreateContainerConfigError", `secret "db" not found`) },
