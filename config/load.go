@@ -4,16 +4,14 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"errors"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
+	"prober/internal/file"
 	"prober/internal/secret"
 )
 
@@ -45,7 +43,7 @@ func Read(paths ...string) []File {
 		info, err := os.Stat(path)
 		switch {
 		case err != nil:
-			files = append(files, File{Name: path, problem: pathReason(err)})
+			files = append(files, File{Name: path, problem: file.Reason(err)})
 		case info.IsDir():
 			files = append(files, r.readDir(path)...)
 		default:
@@ -61,7 +59,7 @@ type reader struct{ left int }
 func (r *reader) readDir(dir string) []File {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return []File{{Name: dir, problem: pathReason(err)}}
+		return []File{{Name: dir, problem: file.Reason(err)}}
 	}
 	var files []File
 	for _, e := range entries {
@@ -77,27 +75,16 @@ func (r *reader) readDir(dir string) []File {
 	return files
 }
 
-// readFile reads a regular file and nothing else: a FIFO would wait for its writer for ever. It is asked for its kind
-// before it is opened, since to open a device may do something, and again once open, since it may have been replaced.
+// readFile reads a regular file and nothing else.
 func (r *reader) readFile(path string) File {
-	info, err := os.Stat(path)
+	f, info, err := file.Open(path)
 	if err != nil {
-		return File{Name: path, problem: pathReason(err)}
-	}
-	if !info.Mode().IsRegular() {
-		return File{Name: path, problem: "not a regular file"}
-	}
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return File{Name: path, problem: pathReason(err)}
+		return File{Name: path, problem: file.Reason(err)}
 	}
 	defer f.Close()
-	if info, err = f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return File{Name: path, problem: "not a regular file"}
-	}
 	data, err := io.ReadAll(io.LimitReader(f, int64(r.left)+1)) // one more than allowed
 	if err != nil {
-		return File{Name: path, problem: pathReason(err)}
+		return File{Name: path, problem: file.Reason(err)}
 	}
 	if len(data) > r.left {
 		r.left = 0
@@ -105,13 +92,6 @@ func (r *reader) readFile(path string) File {
 	}
 	r.left -= len(data)
 	return File{Name: path, Data: data, changed: info.ModTime()}
-}
-
-func pathReason(err error) string {
-	if pe, ok := errors.AsType[*fs.PathError](err); ok {
-		return pe.Err.Error()
-	}
-	return "cannot be read"
 }
 
 // Sum hashes the bytes of files, so that a caller can tell whether anything has changed without parsing it.

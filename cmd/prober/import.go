@@ -3,15 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"prober/internal/file"
 	"prober/internal/importer"
 	"prober/internal/text"
 )
@@ -71,26 +70,13 @@ func (o *options) importFiles(f importFlags) int {
 func readImport(f importFlags, names []string) (importer.Result, error) {
 	var files []importer.File
 	for _, name := range names {
-		data, err := readBounded(name, importer.MaxBytes)
+		data, err := file.Read(name, importer.MaxBytes)
 		if err != nil {
 			return importer.Result{}, err
 		}
 		files = append(files, importer.File{Name: name, Data: data})
 	}
 	return importer.Import(f.from, validName(f.system, "system"), files...)
-}
-
-// readBounded reads a regular file, up to one byte more than most: a FIFO would wait for its writer for ever.
-func readBounded(name string, most int64) ([]byte, error) {
-	file, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: not a regular file", name)
-	}
-	return io.ReadAll(io.LimitReader(file, most+1))
 }
 
 func (o *options) writeImport(f importFlags, data []byte) error {

@@ -14,6 +14,7 @@ import (
 
 	"prober/internal/alerts"
 	"prober/internal/dial"
+	"prober/internal/file"
 	"prober/internal/httpx"
 	"prober/internal/notify"
 	"prober/internal/probe"
@@ -101,7 +102,7 @@ func (n *notifyOptions) body() (notify.Body, error) {
 	if n.webhookBody == "" {
 		return notify.Body{}, nil
 	}
-	text, err := readBounded(n.webhookBody, notify.MaxBody)
+	text, err := file.Read(n.webhookBody, notify.MaxBody)
 	if err != nil {
 		return notify.Body{}, err
 	}

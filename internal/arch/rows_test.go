@@ -19,7 +19,8 @@ var forKinds = []string{
 // made here and seen in review. Siblings do not see each other; only cmd/prober sees all.
 var rows = map[string]row{
 	"internal/encoded":   {},
-	"internal/secret":    {ours: []string{"internal/encoded"}},
+	"internal/file":      {},
+	"internal/secret":    {ours: []string{"internal/encoded", "internal/file"}},
 	"internal/text":      {},
 	"internal/html":      {theirs: []string{"maragu.dev/gomponents"}},
 	"internal/drop":      {},
@@ -35,7 +36,7 @@ var rows = map[string]row{
 	"internal/oauth":     {},
 	"internal/signature": {ours: []string{"internal/jwk"}},
 	"internal/jwk":       {ours: []string{"internal/memory"}, theirs: []string{"github.com/go-jose/go-jose/v4"}},
-	"internal/dial":      {ours: []string{"internal/probe", "internal/text"}, theirs: []string{"golang.org/x/net", "golang.org/x/sys"}},
+	"internal/dial":      {ours: []string{"internal/file", "internal/probe", "internal/text"}, theirs: []string{"golang.org/x/net", "golang.org/x/sys"}},
 	"internal/httpx": {
 		ours:   []string{"internal/dial", "internal/encoded", "internal/probe", "internal/secret", "internal/text", "internal/jsonpath", "internal/memory", "internal/oauth"},
 		theirs: []string{"github.com/hashicorp/go-retryablehttp", "golang.org/x/net"},
@@ -43,7 +44,7 @@ var rows = map[string]row{
 	"internal/pgwire":     {},
 	"internal/postgres":   {ours: []string{"internal/dial", "internal/memory", "internal/pgwire", "internal/probe", "internal/secret", "internal/text"}},
 	"internal/kubernetes": {ours: []string{"internal/dial", "internal/httpx", "internal/jsonpath", "internal/memory", "internal/probe", "internal/secret"}},
-	"internal/discovery":  {ours: []string{"internal/probe", "internal/strictyaml"}, theirs: []string{"gopkg.in/yaml.v3"}},
+	"internal/discovery":  {ours: []string{"internal/file", "internal/probe", "internal/strictyaml"}, theirs: []string{"gopkg.in/yaml.v3"}},
 	"internal/timesync":   {ours: []string{"internal/dial", "internal/probe", "internal/text"}, theirs: []string{"github.com/beevik/ntp"}},
 	"internal/resp":       {ours: []string{"internal/dial", "internal/memory", "internal/probe", "internal/secret"}},
 	"internal/exposition": {theirs: []string{
@@ -68,11 +69,11 @@ var rows = map[string]row{
 	"internal/incident":  {ours: []string{"internal/probe", "internal/text"}},
 	"internal/web":       {ours: []string{"internal/html", "internal/probe", "internal/text"}, theirs: []string{"golang.org/x/time", "maragu.dev/gomponents"}},
 	"internal/inbound":   {ours: []string{"internal/memory", "internal/probe", "internal/secret"}, theirs: []string{"golang.org/x/time/rate"}},
-	"internal/webconfig": {ours: []string{"internal/strictyaml", "internal/text"}, theirs: []string{"golang.org/x/crypto/bcrypt", "golang.org/x/time/rate", "gopkg.in/yaml.v3"}},
-	"internal/public":    {ours: []string{"internal/html", "internal/probe", "internal/secret", "internal/strictyaml", "internal/text", "internal/xmldoc"}, theirs: []string{"gopkg.in/yaml.v3", "maragu.dev/gomponents"}},
+	"internal/webconfig": {ours: []string{"internal/file", "internal/strictyaml", "internal/text"}, theirs: []string{"golang.org/x/crypto/bcrypt", "golang.org/x/time/rate", "gopkg.in/yaml.v3"}},
+	"internal/public":    {ours: []string{"internal/file", "internal/html", "internal/probe", "internal/secret", "internal/strictyaml", "internal/text", "internal/xmldoc"}, theirs: []string{"gopkg.in/yaml.v3", "maragu.dev/gomponents"}},
 	"internal/sandbox":   {ours: []string{"internal/pgwire", "internal/resp", "internal/text"}, theirs: []string{"github.com/go-jose/go-jose/v4", "golang.org/x/net"}},
 	"config": {
-		ours:   []string{"internal/probe", "internal/secret", "internal/text", "internal/strictyaml"},
+		ours:   []string{"internal/file", "internal/probe", "internal/secret", "internal/text", "internal/strictyaml"},
 		theirs: []string{"gopkg.in/yaml.v3"},
 	},
 	"probes":           {ours: []string{"internal/probe"}}, // and every kind
@@ -113,7 +114,7 @@ var rows = map[string]row{
 	"cmd/prober": {
 		ours: []string{
 			"config", "probes", "internal/secret", "internal/probe", "internal/schedule", "internal/text", "internal/httpx",
-			"internal/jsonpath", "internal/memory", "internal/metrics", "internal/report", "internal/history", "internal/inbound", "internal/incident", "internal/public", "internal/web", "internal/webconfig", "internal/alerts", "internal/notify", "internal/dial", "internal/coverage", "internal/discovery", "internal/importer", "internal/manifests", "internal/sandbox",
+			"internal/file", "internal/jsonpath", "internal/memory", "internal/metrics", "internal/report", "internal/history", "internal/inbound", "internal/incident", "internal/public", "internal/web", "internal/webconfig", "internal/alerts", "internal/notify", "internal/dial", "internal/coverage", "internal/discovery", "internal/importer", "internal/manifests", "internal/sandbox",
 		},
 		theirs: []string{
 			"gopkg.in/yaml.v3",

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"prober/internal/file"
 )
 
 // ResolveFiles makes the paths of the settings absolute or relative to the working directory; so far they are relative to
@@ -115,7 +117,7 @@ func (p *parsed[T]) get(parse func(content [][]byte) (T, error), paths ...string
 	content, sum := make([][]byte, len(paths)), sha256.New()
 	for i, path := range paths {
 		var err error
-		if content[i], err = os.ReadFile(path); err != nil {
+		if content[i], err = file.Read(path, maxFile); err != nil {
 			return p.forget(path, err)
 		}
 		part := sha256.Sum256(content[i])

@@ -17,11 +17,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
 
+	"prober/internal/file"
 	"prober/internal/probe"
 	"prober/internal/sorted"
 	"prober/internal/strictyaml"
@@ -250,7 +250,7 @@ func ReadFiles(patterns []string) ([]probe.Target, error) {
 		dir, last := filepath.Split(pattern)
 		entries, err := os.ReadDir(cmp.Or(dir, ".")) // filepath.Glob finds nothing in a directory that cannot be read
 		if err != nil {
-			return nil, &FileError{cmp.Or(dir, "."), reason(err), true}
+			return nil, &FileError{cmp.Or(dir, "."), errors.New(file.Reason(err)), true}
 		}
 		for _, e := range entries {
 			if is, _ := filepath.Match(last, e.Name()); is {
@@ -301,27 +301,12 @@ func WithLabel(t probe.Target, name, value string) probe.Target {
 
 // readFile reads a regular file of at most max bytes.
 func readFile(name string, max int) ([]byte, error) {
-	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO would wait for its writer
+	data, err := file.Read(name, max)
 	if err != nil {
-		return nil, reason(err)
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, errors.New("not a regular file")
-	}
-	data, err := io.ReadAll(io.LimitReader(f, int64(max)+1))
-	if err != nil {
-		return nil, reason(err)
+		return nil, errors.New(file.Reason(err))
 	}
 	if len(data) > max {
 		return nil, fmt.Errorf("expected at most %d bytes, all files together", MaxBytes)
 	}
 	return data, nil
-}
-
-func reason(err error) error {
-	if pe, ok := errors.AsType[*os.PathError](err); ok {
-		return pe.Err
-	}
-	return errors.New("cannot be read")
 }

@@ -3,18 +3,16 @@ package public
 import (
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
 
+	"prober/internal/file"
 	"prober/internal/probe"
 	"prober/internal/secret"
 	"prober/internal/strictyaml"
@@ -200,18 +198,10 @@ func validText(s string, most int) bool {
 // redact returns a text of the file without secrets: somebody may have pasted one.
 func redact(s string) string { return secret.Redact(s) }
 
-// readFile reads a regular file of bounded size. It never waits for a writer, as opening a FIFO would.
-func readFile(path string, most int64) ([]byte, error) {
-	f, err := os.OpenFile(filepath.Clean(path), os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if about, err := f.Stat(); err != nil || !about.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: expected a regular file", path)
-	}
-	data, err := io.ReadAll(io.LimitReader(f, most+1))
-	if err == nil && int64(len(data)) > most {
+// readFile reads a regular file of bounded size.
+func readFile(path string, most int) ([]byte, error) {
+	data, err := file.Read(filepath.Clean(path), most)
+	if err == nil && len(data) > most {
 		err = fmt.Errorf("%s: larger than %d KiB", path, most>>10)
 	}
 	return data, err

@@ -14,6 +14,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"prober/internal/file"
 )
 
 // MinBytes is the minimum length of a value. A shorter one could not be told apart from ordinary text, and so not be
@@ -131,22 +133,9 @@ func (s Secret) load(what string) (string, error) {
 	if s.file == "" {
 		return "", fmt.Errorf("%s has no source", what)
 	}
-	// Checked before opening: opening a FIFO would wait for a writer.
-	info, err := os.Stat(s.file)
+	b, err := file.Read(s.file, maxFileBytes)
 	if err != nil {
-		return "", fmt.Errorf("%s from file %s: %s", what, s.file, pathReason(err))
-	}
-	if !info.Mode().IsRegular() {
-		return "", fmt.Errorf("%s from file %s: not a regular file", what, s.file)
-	}
-	f, err := os.Open(s.file)
-	if err != nil {
-		return "", fmt.Errorf("%s from file %s: %s", what, s.file, pathReason(err))
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
-	if err != nil {
-		return "", fmt.Errorf("%s from file %s: %s", what, s.file, pathReason(err))
+		return "", fmt.Errorf("%s from file %s: %s", what, s.file, file.Reason(err))
 	}
 	if len(b) > maxFileBytes {
 		return "", fmt.Errorf("%s from file %s is larger than %d bytes", what, s.file, maxFileBytes)
@@ -160,13 +149,6 @@ func (s Secret) lookup() (value string, ok bool) {
 	}
 	value, ok = s.from.vars[s.env]
 	return value, ok
-}
-
-func pathReason(err error) string {
-	if pe, ok := errors.AsType[*os.PathError](err); ok {
-		return pe.Err.Error()
-	}
-	return "cannot be read"
 }
 
 // Check reads the source once. The warning is about a secret that is usable, but readable by everyone; the error about

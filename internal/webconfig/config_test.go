@@ -19,11 +19,11 @@ func TestOpen_pipes(t *testing.T) {
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(pipe); err == nil || !strings.Contains(err.Error(), "pipe: expected a regular file") {
+	if _, err := Open(pipe); err == nil || !strings.Contains(err.Error(), "pipe: not a regular file") {
 		t.Errorf("got %v", err)
 	}
 	path := filepath.Join(dir, "web.yaml")
-	for name, want := range map[string]string{"pipe": "the file cannot be read: expected a regular file", "large": "the file cannot be read: it is larger than 1 MiB"} {
+	for name, want := range map[string]string{"pipe": "the file cannot be read: not a regular file", "large": "the file cannot be read: it is larger than 1 MiB"} {
 		if err := os.WriteFile(filepath.Join(dir, "large"), make([]byte, maxSize+1), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -4,12 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"net/http"
-	"os"
 	"sync"
-	"syscall"
+
+	"prober/internal/file"
 )
 
 // A File is a web configuration that may change while it is served.
@@ -43,19 +41,8 @@ func Open(path string) (*File, error) {
 	return f, errors.Join(err, unusable)
 }
 
-// read returns a file up to one byte more than it may have. It refuses a named pipe or a terminal: with no writer that would block,
-// or look like an empty file, which asks for no password.
-func read(path string) ([]byte, error) {
-	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	if at, err := file.Stat(); err != nil || !at.Mode().IsRegular() {
-		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("expected a regular file")}
-	}
-	return io.ReadAll(io.LimitReader(file, maxSize+1))
-}
+// read returns a file up to one byte more than it may have. An empty file asks for no password: what is no file must not look like one.
+func read(path string) ([]byte, error) { return file.Read(path, maxSize) }
 
 // current returns what the file says now. It is read each time, and parsed if it is not what it was.
 func (f *File) current() (*config, error) {
