@@ -96,13 +96,13 @@ func TestCluster_partial(t *testing.T) {
 func TestReplica_early(t *testing.T) {
 	t.Parallel()
 	f, primary := serve(t, map[string]string{"INFO": info("primary-1", "slave0:ip=127.0.0.1,port=1,state=online,offset=100,lag=0")})
-	f.delay("INFO", 400*time.Millisecond)
+	f.delay("INFO", 1600*time.Millisecond)
 	replica := map[string]string{"ROLE": list("slave"), "INFO": info("replica-1", "role:slave", "master_link_status:up", "master_replid:history-1", "slave_repl_offset:50")}
 	g, second := serve(t, replica)
-	g.delay("PING", 200*time.Millisecond)
+	g.delay("PING", 800*time.Millisecond)
 	g.say("INFO replication", info("replica-1", "role:slave", "master_link_status:up", "master_replid:history-1", "slave_repl_offset:100"))
 	p := New()
-	p.Address, p.Replicas, p.Lag = primary, []string{second}, probe.Duration(300*time.Millisecond)
+	p.Address, p.Replicas, p.Lag = primary, []string{second}, probe.Duration(1200*time.Millisecond)
 	// Just after the primary answers, its answer is older than the lag; what the replica said is older still.
 	if got := notPassed(do(t, p, 5*time.Second), map[string]string{second: "2"}); strings.Contains(got, "lagging") {
 		t.Errorf("got %s", got)

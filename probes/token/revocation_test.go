@@ -157,7 +157,7 @@ func TestToken_runTooShort(t *testing.T) {
 	i := newIDP(t, nil)
 	i.paths["/token"] = func(w http.ResponseWriter, q *http.Request) {
 		select {
-		case <-time.After(2500 * time.Millisecond):
+		case <-time.After(3500 * time.Millisecond):
 			i.serveToken(w, q)
 		case <-q.Context().Done():
 		}
@@ -166,7 +166,7 @@ func TestToken_runTooShort(t *testing.T) {
 	if err := p.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	job := probe.Job{ID: probe.ID{System: "test", Name: "it"}, Probe: p, Interval: time.Minute, Timeout: 4 * time.Second}
+	job := probe.Job{ID: probe.ID{System: "test", Name: "it"}, Probe: p, Interval: time.Minute, Timeout: 6500 * time.Millisecond}
 	probetest.WantLines(t, job.Do(t.Context()), "inconclusive", issued, discovered, signed, claimed, timely,
 		"wrong_secret inconclusive(timeout): not requested: issuing a token took *", "revocation inconclusive(timeout): not requested: *")
 }
