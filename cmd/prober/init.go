@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"prober/config"
+	"prober/internal/dial"
 	"prober/internal/text"
 	"prober/probes"
 )
@@ -43,7 +44,7 @@ func expectURLs(_ *cobra.Command, args []string) error {
 	for _, arg := range args {
 		u, err := url.Parse(arg)
 		switch {
-		case err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https":
+		case err != nil || !dial.IsHost(u.Hostname()) || u.Scheme != "http" && u.Scheme != "https":
 			return fmt.Errorf("init: expected http://HOST or https://HOST, got %q", text.Cut(text.Line(withoutUser(arg)), 100))
 		case u.User != nil:
 			return errors.New("init: a URL with a password does not belong in a file; see \"basic\" and \"bearer\" in docs/configuration.md")

@@ -75,7 +75,7 @@ func TestInit_urls(t *testing.T) {
 	urls := []string{
 		"https://www.shop.example/", "https://shop.example", "https://shop.example/#top", "http://127.0.0.1:8080/a/b", "http://[::1]:9/",
 		"https://shop.example/a b\"c'#{x}", "https://shop.example/?q=1&r=:", "https://" + strings.Repeat("long.", 40) + "example/" + strings.Repeat("x", 300),
-		"https://b\u00fccher.example/\u00e4", "https://-.example/", "https://1st.example/: !!str &a *b",
+		"https://b\u00fccher.example/\u00e4", "https://_.example/", "https://1st.example/: !!str &a *b",
 	}
 	for n := range urls {
 		data := firstConfig(urls[n:])

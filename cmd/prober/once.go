@@ -151,9 +151,10 @@ func (o *options) untilHangup(ctx context.Context) (context.Context, context.Can
 	if o.nohup {
 		return ctx, cancel
 	}
+	hangups := o.hangups
 	go func() {
 		select {
-		case <-o.hangups:
+		case <-hangups:
 			cancel()
 		case <-ctx.Done():
 		}
