@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -103,6 +104,13 @@ func askWith(t testing.TB, client *Client, timeout time.Duration, q Request) (*A
 	}
 	innocent(t, a, r)
 	return a, r
+}
+
+// starved reports whether the run says of itself that a busy machine gave it no time: whatever it saw, it concludes nothing then.
+func starved(r probe.Result) bool {
+	return slices.ContainsFunc(r.Checks, func(c probe.Check) bool {
+		return c.Reason == probe.SelfDelay || c.Reason == probe.Suspended || c.Reason == probe.Hung
+	})
 }
 
 // asker makes a probe of a function.
