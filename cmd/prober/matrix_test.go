@@ -20,6 +20,7 @@ import (
 	"prober/internal/sandbox"
 	"prober/internal/testenv"
 	"prober/probes"
+	"prober/probes/clock"
 	"prober/probes/isolation"
 )
 
@@ -146,6 +147,9 @@ func matrixCells(t *testing.T, sample *sandbox.Sandbox, leftOut func(probe.Job) 
 		}
 		if tenants, is := jobs[i].Probe.(*isolation.Probe); is {
 			tenants.VisibilityDelay = probe.Duration(tenantsWait)
+		}
+		if clocks, is := jobs[i].Probe.(*clock.Probe); is { // a slow answer says less of the time
+			clocks.Within *= slack
 		}
 	}
 	// Without the scheduler, which knows how late the prober is: on a busy machine, what is slow would be inconclusive.
