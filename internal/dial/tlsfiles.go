@@ -117,7 +117,10 @@ func (p *parsed[T]) get(parse func(content [][]byte) (T, error), paths ...string
 	content, sum := make([][]byte, len(paths)), sha256.New()
 	for i, path := range paths {
 		var err error
-		if content[i], err = file.Read(path, maxFile); err != nil {
+		if content[i], err = file.Read(path, maxFile); err == nil && len(content[i]) > maxFile { // it grew
+			err = fmt.Errorf("%s is no file of certificates", path)
+		}
+		if err != nil {
 			return p.forget(path, err)
 		}
 		part := sha256.Sum256(content[i])
