@@ -259,15 +259,8 @@ func (v *view) errorRate(jobs []probe.Job, window time.Duration) []found {
 		if slices.ContainsFunc(recent, func(r run) bool { return r.targetOnly || of.wasMaintained(r) }) || of.maintained() {
 			continue
 		}
-		for _, r := range recent {
-			switch probe.Verdict(r.verdict) {
-			case probe.Fail:
-				fail++
-				all++
-			case probe.Pass:
-				all++
-			}
-		}
+		failed, conclusive := countFailed(recent)
+		fail, all = fail+failed, all+conclusive
 	}
 	if all < minRuns || fail/all <= maxErrorRate {
 		return nil
@@ -277,7 +270,7 @@ func (v *view) errorRate(jobs []probe.Job, window time.Duration) []found {
 
 // flapping is found if the probe fails in many of its runs, and passes in others.
 func (v *view) flapping() []found {
-	fail, all, changes := 0.0, 0.0, 0
+	changes := 0
 	recent := v.runs[len(v.runs)-v.countSince(v.now.Add(-flappingWindow(v.job))):]
 	for i, r := range recent {
 		if v.wasMaintained(r) {
@@ -286,18 +279,26 @@ func (v *view) flapping() []found {
 		if i > 0 && r.verdict != recent[i-1].verdict {
 			changes++
 		}
-		switch probe.Verdict(r.verdict) {
-		case probe.Fail:
-			fail++
-			all++
-		case probe.Pass:
-			all++
-		}
 	}
+	fail, all := countFailed(recent)
 	if all < minFlappingRuns || changes < minChanges || fail <= maxFlappingRate*all || fail == all {
 		return nil
 	}
 	return []found{{value: fail / all}}
+}
+
+// countFailed counts the runs that failed, and those that failed or passed.
+func countFailed(runs []run) (failed, conclusive float64) {
+	for _, r := range runs {
+		switch probe.Verdict(r.verdict) {
+		case probe.Fail:
+			failed++
+			conclusive++
+		case probe.Pass:
+			conclusive++
+		}
+	}
+	return failed, conclusive
 }
 
 // countSince counts the runs since a time.
