@@ -611,3 +611,15 @@ func TestDo_everyCheck(t *testing.T) {
 		})
 	}
 }
+
+// TestInterruption_stopped checks that a run that has ended is not given up as well, though its timer went off meanwhile.
+func TestInterruption_stopped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := watchInterruption(t.Context(), time.Now())
+		i.watch(time.Minute, func() { t.Error("the run was given up, a minute after its end") })
+		if !i.stop() || i.expired() {
+			t.Error("the run did not end in time")
+		}
+		time.Sleep(time.Hour)
+	})
+}

@@ -40,9 +40,6 @@ func (l *Lateness) Rest() {
 	defer l.mu.Unlock()
 	l.total += l.late()
 	l.due = time.Time{}
-	if l.timer != nil {
-		l.timer.Stop()
-	}
 }
 
 // await awaits the next tick. l.mu is held.

@@ -34,6 +34,7 @@ func TestObjective(t *testing.T) {
 		"all that run would do":    {50, 10 * day, every(5 * time.Second), "24h0m0s"},
 		"a window of a day":        {99, day, every(5 * time.Second), "the probes run too seldom, or the objective of 99% is too low, for an alert on its budget"},
 		"chance would decide":      {99.9, 30 * day, every(5 * time.Minute), "99.9% of the 8640 runs in 30d allows 8.6 failures, expected at least 10: a single one would decide; probe more often, or lower the objective"},
+		"ten failures exactly":     {50, 10 * day, every(12 * time.Hour), "the probes run too seldom, or the objective of 50% is too low, for an alert on its budget"},
 		"just ten failures":        {99, 30 * day, every(43 * time.Minute), "72h0m0s"},
 	} {
 		o, got := Objective{Percent: c.percent, Window: c.window}, ""

@@ -26,4 +26,9 @@ func TestSeverityLevel(t *testing.T) {
 			t.Errorf("%q: got %s", word, ValidateSeverity(word))
 		}
 	}
+	for word, shown := range map[string]string{"P6": "P6 ", "SEV-10": "SEV-10 ", "high": "high ", "p1234567": "", "hunter2": ""} { // a long number may be a secret
+		if got := ValidateSeverity(word).Error(); !strings.HasPrefix(got, shown+"is none of") {
+			t.Errorf("%q: got %s", word, got)
+		}
+	}
 }

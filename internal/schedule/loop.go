@@ -164,7 +164,6 @@ func (l *loop) startQueued() {
 // cancelQueued empties the queue. For Once, every job still gets a result.
 func (l *loop) cancelQueued() {
 	for _, e := range l.queue {
-		e.queued = false
 		e.reject(Stopping)
 		if l.once {
 			l.reportSkipped(e, probe.Cancelled, "not run: cancelled before its turn")

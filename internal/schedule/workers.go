@@ -25,7 +25,6 @@ func (w *workers) do(f func()) {
 func (w *workers) work(f func()) {
 	for open := true; open; {
 		f()
-		f = nil // it holds the job, and with it the set that the job is of
 		if w.idle.Add(1) > maxIdleWorkers {
 			open = false
 		} else {

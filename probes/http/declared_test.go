@@ -74,8 +74,10 @@ func TestAddresses(t *testing.T) {
 	if err := p.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"https://a.example/", "https://b.example/", "127.0.0.1:1"} {
-		if got := p.Addresses(); !slices.Contains(got, want) {
+	proxied := &Probe{URL: "https://a.example/", Proxy: &httpx.Proxy{URL: "http://proxy.example:3128"}}
+	got := slices.Concat(p.Addresses(), proxied.Addresses(), (&Probe{URL: "http://a.example/", Unix: "/run/app.sock"}).Addresses())
+	for _, want := range []string{"https://a.example/", "https://b.example/", "127.0.0.1:1", "http://proxy.example:3128", "unix:/run/app.sock"} {
+		if !slices.Contains(got, want) {
 			t.Errorf("got %q, which lacks %s", got, want)
 		}
 	}

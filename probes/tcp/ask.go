@@ -166,7 +166,6 @@ func awaitRefusal(ctx context.Context, tc *tls.Conn) error {
 	}
 	_ = tc.SetReadDeadline(until)
 	_, err := tc.Read(make([]byte, 1))
-	_ = tc.SetReadDeadline(time.Time{})
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" {
 		return err
 	}

@@ -29,7 +29,15 @@ func RunWithin(t *testing.T, timeout time.Duration, kind probe.Kind, p probe.Pro
 		t.Fatalf("the settings are refused: %v", err)
 	}
 	job := probe.Job{ID: probe.ID{System: "test", Name: "it"}, Kind: kind, Probe: p, Interval: time.Minute, Timeout: timeout}
-	r := job.Do(t.Context())
+	late := &probe.Lateness{Tick: -time.Hour}
+	late.Watch()
+	late.Rest() // an hour late, before the run
+	r := job.Do(probe.WithLateness(t.Context(), late))
+	for _, x := range r.Exchanges {
+		if x.Late != 0 {
+			t.Errorf("an exchange of %s was late by %s, expected only what the prober was late by meanwhile", x.Check, x.Late)
+		}
+	}
 	if err := errors.Join(kind.Undeclared(r), r.Repeats()); err != nil {
 		t.Error(err)
 	}
