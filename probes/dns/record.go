@@ -84,22 +84,61 @@ func (r *record) String() string {
 // has the text of a type that nobody knows.
 func readRecord(p *dnsmessage.Parser, h dnsmessage.ResourceHeader) (record, error) {
 	r := record{name: h.Name.String(), typ: h.Type, class: h.Class, ttl: h.TTL}
-	if h.Type == dnsmessage.TypeA && h.Length != 4 || h.Type == dnsmessage.TypeAAAA && h.Length != 16 {
+	known := *p
+	raw, err := p.UnknownResource()
+	if err != nil || !fits(h.Type, raw.Data) {
 		return r, errBroken
 	}
-	if r.readKnown(p) {
+	if r.readKnown(&known) {
 		return r, nil
 	}
-	raw, err := p.UnknownResource()
-	if err != nil {
-		return r, errBroken
-	}
-	if h.Type == dnsmessage.TypeSOA && len(raw.Data) > 20 {
+	if h.Type == dnsmessage.TypeSOA {
 		numbers := raw.Data[len(raw.Data)-20:]
 		r.serial, r.refresh = binary.BigEndian.Uint32(numbers), binary.BigEndian.Uint32(numbers[4:])
 	}
 	r.data = rawText(h.Type, raw.Data)
 	return r, nil
+}
+
+// fits reports whether data has the form of its type, byte by byte (RFC 1035, section 3.3): package dnsmessage reads on behind its end.
+func fits(t dnsmessage.Type, data []byte) bool {
+	before, names, after := 0, 1, 0
+	switch t {
+	case dnsmessage.TypeA:
+		before, names = 4, 0
+	case dnsmessage.TypeAAAA:
+		before, names = 16, 0
+	case dnsmessage.TypeCNAME, dnsmessage.TypeNS, dnsmessage.TypePTR:
+	case dnsmessage.TypeMX:
+		before = 2
+	case dnsmessage.TypeSRV:
+		before = 6
+	case dnsmessage.TypeSOA:
+		names, after = 2, 20
+	case dnsmessage.TypeTXT:
+		names = 0
+	default:
+		return true
+	}
+	at := before
+	if t == dnsmessage.TypeTXT {
+		for at < len(data) {
+			at += 1 + int(data[at])
+		}
+	}
+	for range names {
+		for at < len(data) && data[at] > 0 && data[at] < 64 {
+			at += 1 + int(data[at])
+		}
+		if at < len(data) && data[at] > 0 { // a pointer ends a name
+			if data[at] < 0xc0 {
+				return false
+			}
+			at++
+		}
+		at++
+	}
+	return at+after == len(data)
 }
 
 // readKnown reads a record of a type that package dnsmessage knows. It reports whether it did.

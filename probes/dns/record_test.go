@@ -2,6 +2,7 @@ package dns
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,6 +22,8 @@ func TestDNS_records(t *testing.T) {
 	z := zone{
 		"x.example. AAAA":    {&dnsmessage.AAAAResource{AAAA: [16]byte{0x20, 1, 0xd, 0xb8, 15: 1}}},
 		"x.example. SRV":     {&dnsmessage.SRVResource{Priority: 1, Weight: 2, Port: 443, Target: dnsmessage.MustNewName("www.x.example.")}},
+		"y.example. CNAME":   {cname("www.x.example.")},
+		"x.example. NS":      {ns("ns1.x.example.")},
 		"x.example. PTR":     {&dnsmessage.PTRResource{PTR: dnsmessage.MustNewName("host.x.example.")}},
 		"x.example. TXT":     {&dnsmessage.TXTResource{TXT: []string{"~ \"\\", "\x1f\x7f"}}},
 		"x.example. DS":      unknown(typeDS, "\x01\x02\x0d\x02\xab"),
@@ -31,10 +34,22 @@ func TestDNS_records(t *testing.T) {
 		"tlsa.example. TLSA": unknown(typeTLSA, "\x03\x01\x01"),
 		"caa.example. CAA":   unknown(typeCAA, "\x00\x06issue"),
 		"six.example. AAAA":  unknown(dnsmessage.TypeAAAA, "\x20\x01\x0d\xb8"),
+		"soa.example. SOA":   unknown(dnsmessage.TypeSOA, "\x00\x00\x00\x00\x00\x07"),
+		"soa2.example. SOA":  unknown(dnsmessage.TypeSOA, strings.Repeat("\x00", 21)),
+		"mx.example. MX":     unknown(dnsmessage.TypeMX, "\x00\x0a"),
+		"srv.example. SRV":   unknown(dnsmessage.TypeSRV, "\x00\x01\x00\x01\x01\xbb"),
+		"ns.example. NS":     unknown(dnsmessage.TypeNS, ""),
+		"ptr.example. PTR":   unknown(dnsmessage.TypePTR, ""),
+		"label.example. NS":  unknown(dnsmessage.TypeNS, "\x40"),
+		"txt.example. TXT":   unknown(dnsmessage.TypeTXT, "\x05abc"),
+		"long.example. MX":   unknown(dnsmessage.TypeMX, "\x00\x0a\x00\x00"),
+		"cut.example. NS":    unknown(dnsmessage.TypeNS, "\xc0"),
+		"open.example. NS":   unknown(dnsmessage.TypeNS, "\x02ns"),
+		"alias.example. A":   unknown(dnsmessage.TypeCNAME, ""),
 	}
 	tests := map[string]dnsTest{}
 	for asked, data := range map[string]string{
-		"x.example AAAA": `2001:db8::1`, "x.example SRV": `1 2 443 www.x.example`, "x.example PTR": `host.x.example`,
+		"x.example AAAA": `2001:db8::1`, "x.example SRV": `1 2 443 www.x.example`, "x.example PTR": `host.x.example`, "x.example NS": `ns1.x.example`, "y.example CNAME": `www.x.example`,
 		"x.example TXT": `"~ \"\\" "\031\127"`, "x.example DS": `258 13 2 AB`, "x.example TLSA": `3 1 1 CD`, "x.example CAA": `0 issue "a.example"`,
 		"x.example SSHFP": `\# 2 0102`, "ds.example DS": `\# 4 01020D02`, "tlsa.example TLSA": `\# 3 030101`, "caa.example CAA": `\# 7 00066973737565`,
 	} {
@@ -42,7 +57,11 @@ func TestDNS_records(t *testing.T) {
 		fmt.Sscan(asked, &name, &kind)
 		tests[asked] = dnsTest{sound(z), fmt.Sprintf("query_name: %s\nquery_type: %s\nexpect: {answer: {equals: ['%s']}}", name, kind, data), "pass\n*\n*\n*"}
 	}
-	tests["an address of another length"] = dnsTest{sound(z), "query_name: six.example\nquery_type: AAAA", "fail\nquery fail(*): *"}
+	for _, short := range []string{"six AAAA", "soa SOA", "soa2 SOA", "mx MX", "srv SRV", "ns NS", "ptr PTR", "alias A", "label NS", "txt TXT", "long MX", "cut NS", "open NS"} {
+		name, kind, _ := strings.Cut(short, " ")
+		tests["not of the form: "+short] = dnsTest{sound(z), "query_name: " + name + ".example\nquery_type: " + kind,
+			"fail\nquery fail(protocol): expected a DNS message, got one whose records cannot be read"}
+	}
 	tests["a ttl of no record"] = dnsTest{sound(shop()), www + "query_type: MX\nexpect: {ttl: {max: 1m}}", "fail\n*\nrcode pass(ok): NOERROR\nanswer fail(no_record): *"}
 	runTests(t, tests)
 }
