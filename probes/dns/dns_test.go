@@ -1,6 +1,12 @@
 package dns
 
 import (
+	"crypto/tls"
+	"encoding/pem"
+	"net"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -72,14 +78,15 @@ func TestDNS(t *testing.T) {
 		"a pattern that must be absent":    {sound(shop()), www + `expect: {answer: {not_match: ['192\.0\.2\.9']}}` + "\n" + `control: {query_name: ftp.shop.example, match: '192\.0\.2\.1'}`, "pass\n*\n*\nanswer pass(ok): 2 records as expected; the control ftp.shop.example has 2 records"},
 		"a pattern that the control lacks": {sound(shop()), www + `expect: {answer: {not_match: ['192\.0\.2\.9']}}` + "\n" + `control: {query_name: ftp.shop.example, match: '192\.0\.2\.9'}`, "inconclusive\n*\n*\nanswer inconclusive(control_failed): the control ftp.shop.example did not hold: expected a record that matches /192\\.0\\.2\\.9/, got 3 records that do not"},
 
-		"ttl":          {sound(shop()), www + "expect: {ttl: {min: 1m, max: 5m}}", "pass\n*\n*\n*\nttl pass(ok): 300 s"},
-		"a short ttl":  {sound(shop()), www + "expect: {ttl: {min: 10m}}", "fail\n*\n*\n*\nttl fail(ttl): expected a TTL of at least 10m, got 300 s"},
-		"a long ttl":   {sound(shop()), www + "expect: {ttl: {max: 1m}}", "fail\n*\n*\n*\nttl fail(ttl): expected a TTL of at most 1m, got 300 s"},
-		"latency":      {sound(shop()), www + "latency: 4s", "pass\n*\nlatency pass(ok): *\n*\n*"},
-		"edns":         {sound(shop()), www + "expect: {edns: true}", "pass\n*\nedns pass(ok): *\n*\n*"},
-		"no edns":      {changed(func(_ dnsmessage.Message, m *dnsmessage.Message) { m.Additionals = nil }), www + "expect: {edns: true}", "fail\n*\nedns fail(no_edns): *\n*\n*"},
-		"authority":    {sound(shop()), www + "expect: {authoritative: true}", "pass\n*\nauthoritative pass(ok): *\n*\n*"},
-		"no authority": {changed(func(_ dnsmessage.Message, m *dnsmessage.Message) { m.Authoritative = false }), www + "expect: {authoritative: true}", "fail\n*\nauthoritative fail(lame): *"},
+		"ttl":                   {sound(shop()), www + "expect: {ttl: {min: 1m, max: 5m}}", "pass\n*\n*\n*\nttl pass(ok): 300 s"},
+		"a ttl that just holds": {sound(shop()), www + "expect: {ttl: {min: 5m, max: 5m}}", "pass\n*\n*\n*\nttl pass(ok): 300 s"},
+		"a short ttl":           {sound(shop()), www + "expect: {ttl: {min: 10m}}", "fail\n*\n*\n*\nttl fail(ttl): expected a TTL of at least 10m, got 300 s"},
+		"a long ttl":            {sound(shop()), www + "expect: {ttl: {max: 1m}}", "fail\n*\n*\n*\nttl fail(ttl): expected a TTL of at most 1m, got 300 s"},
+		"latency":               {sound(shop()), www + "latency: 4s", "pass\n*\nlatency pass(ok): *\n*\n*"},
+		"edns":                  {sound(shop()), www + "expect: {edns: true}", "pass\n*\nedns pass(ok): *\n*\n*"},
+		"no edns":               {changed(func(_ dnsmessage.Message, m *dnsmessage.Message) { m.Additionals = nil }), www + "expect: {edns: true}", "fail\n*\nedns fail(no_edns): *\n*\n*"},
+		"authority":             {sound(shop()), www + "expect: {authoritative: true}", "pass\n*\nauthoritative pass(ok): *\n*\n*"},
+		"no authority":          {changed(func(_ dnsmessage.Message, m *dnsmessage.Message) { m.Authoritative = false }), www + "expect: {authoritative: true}", "fail\n*\nauthoritative fail(lame): *"},
 		"a code beyond four bits": {changed(func(_ dnsmessage.Message, m *dnsmessage.Message) {
 			m.Answers = nil
 			_ = m.Additionals[0].Header.SetEDNS0(1232, 16, false)
@@ -129,8 +136,28 @@ func TestDNS_validation(t *testing.T) {
 		"bogus is not refused": {sound(shop()), refused, "fail\n*\nrcode fail(bogus_accepted): *"},
 		"all is refused":       {broken, refused, "inconclusive\n*\nrcode pass(ok): SERVFAIL\ndnssec inconclusive(control_failed): expected a record with checking disabled (CD), got SERVFAIL with no record"},
 	})
-	if o := validated(&answer{believed: believed{response: &response{header: dnsmessage.Header{AuthenticData: true}}}}); o.Reason != reasonUnprotected {
-		t.Errorf("expected a resolver elsewhere not to be believed without TLS, got %v", o)
+	server := httptest.NewTLSServer(nil)
+	server.Close()
+	overTLS := func(nc net.Conn, _ string) {
+		serveStream(tls.Server(nc, &tls.Config{Certificates: server.TLS.Certificates}), validates)
+	}
+	authority := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(authority, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for settings, want := range map[string]string{ // of a resolver elsewhere
+		"":                 "inconclusive\n*\n*\n*\ndnssec@* inconclusive(unprotected_path): *",
+		"transport: tcp\n": "inconclusive\n*\n*\n*\ndnssec@* inconclusive(unprotected_path): *",
+		"transport: tls\ntls: {insecure_skip_verify: true}\n":                           "inconclusive\n*\n*\n*\ndnssec@* inconclusive(unprotected_path): *",
+		"transport: tls\ntls: {ca_file: " + authority + ", server_name: example.com}\n": "pass\n*\n*\n*\ndnssec@* pass(ok): validated by the resolver",
+	} {
+		n := network{"192.0.2.53:53": talks(validates), "192.0.2.53:853": overTLS}
+		port := "53"
+		if strings.Contains(settings, "tls") {
+			port = "853"
+		}
+		got := n.run(t, load(t, "servers: [\"192.0.2.53:"+port+"\"]\n"+settings+valid))[0]
+		wantPattern(t, probetest.Lines(got), want)
 	}
 }
 

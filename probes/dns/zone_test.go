@@ -1,6 +1,7 @@
 package dns
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -36,26 +37,50 @@ func TestDNS_zone(t *testing.T) {
 			m.Answers = nil
 		}
 	})
+	delegates := changed(func(_ dnsmessage.Message, m *dnsmessage.Message) {
+		m.Authoritative, m.Answers = false, nil
+		m.Authorities = []dnsmessage.Resource{resource("www.shop.example.", ns("ns1.www.shop.example."))}
+	})
+	silentSOA := reply(func(q dnsmessage.Message, network string) [][]byte {
+		if q.Questions[0].Type == dnsmessage.TypeSOA {
+			return nil
+		}
+		return sound(shop())(q, network)
+	})
+	// A contact such as john.doe@shop.example has a dot in its first label.
+	dotted := func(serial uint32) reply {
+		z := shop()
+		z["shop.example. SOA"] = []dnsmessage.ResourceBody{&dnsmessage.UnknownResource{Type: dnsmessage.TypeSOA,
+			Data: append([]byte("\x03ns1\x00\x08john.doe\x00"), binary.BigEndian.AppendUint32(nil, serial)...)}}
+		soa := z["shop.example. SOA"][0].(*dnsmessage.UnknownResource)
+		for _, n := range []uint32{3600, 600, 86400, 60} {
+			soa.Data = binary.BigEndian.AppendUint32(soa.Data, n)
+		}
+		return sound(z)
+	}
 	same := version(7, "192.0.2.1", "192.0.2.2")
 	for title, test := range map[string]struct {
 		one, two reply
 		settings string
 		want     []string // what does not pass
 	}{
-		"the same":                          {same, version(7, "192.0.2.2", "192.0.2.1"), "", []string{"pass"}},
-		"another answer":                    {same, version(7, "192.0.2.2", "192.0.2.9"), "", []string{"fail\nagreement fail(answers_differ): expected the same answer of all servers with serial 7, got other records from 1 of 2"}},
-		"another answer than expected":      {same, version(7, "192.0.2.9"), "expect: {answer: {equals: [192.0.2.1, 192.0.2.2]}}\n", []string{"fail\nanswer@192.0.2.54:53 fail(records): *\nagreement fail(answers_differ): *"}},
-		"an old serial":                     {same, version(6, "192.0.2.9"), "", []string{"inconclusive\nagreement inconclusive(settling): expected serial 7, got 6 from 192.0.2.54:53 for 0s, which is allowed for 1h", "fail\nagreement fail(serial_behind): expected serial 7, got 6 from 192.0.2.54:53 for 1h, and the limit is 1h"}},
-		"an old serial with a limit":        {same, version(6, "192.0.2.1"), "max_lag: 90m\n", []string{"inconclusive\nagreement inconclusive(settling): *", "inconclusive\nagreement inconclusive(settling): *", "fail\nagreement fail(serial_behind): *"}},
-		"an old serial, and no lag allowed": {same, version(6, "192.0.2.1"), "max_lag: 0s\n", []string{"fail\nagreement fail(serial_behind): *"}},
-		"a serial that wraps around":        {version(1<<32-1, "192.0.2.1"), version(1, "192.0.2.1"), "max_lag: 0s\n", []string{"fail\nagreement fail(serial_behind): expected serial 1, got 4294967295 from 192.0.2.53:53 for *"}},
-		"refused":                           {same, lame(dnsmessage.RCodeRefused, false), "", []string{"fail\nauthoritative@192.0.2.54:53 fail(lame): expected an answer with authority, got REFUSED\nagreement inconclusive(control_failed): only 1 of 2 servers could be compared"}},
-		"a zone that is not loaded":         {same, lame(dnsmessage.RCodeServerFailure, false), "", []string{"fail\nauthoritative@192.0.2.54:53 fail(servfail): *\nagreement inconclusive(control_failed): *"}},
-		"no authority":                      {same, lame(dnsmessage.RCodeSuccess, false), "", []string{"fail\nauthoritative@192.0.2.54:53 fail(lame): *\nagreement *"}},
-		"no SOA":                            {same, noSOA, "", []string{"fail\nserial@192.0.2.54:53 fail(lame): expected the SOA of the zone, got none: *\nagreement *"}},
-		"one is silent":                     {same, nil, "", []string{"fail\nquery@192.0.2.54:53 fail(timeout): *\nagreement inconclusive(control_failed): *"}},
-		"none answers":                      {nil, nil, "", []string{"fail\nquery@192.0.2.53:53 fail(timeout): *\nquery@192.0.2.54:53 fail(timeout): *\nagreement inconclusive(control_failed): only 0 of 2 servers could be compared"}},
-		"the SOA itself":                    {same, same, "query_type: SOA\n", []string{"pass"}},
+		"the same":                              {same, version(7, "192.0.2.2", "192.0.2.1"), "", []string{"pass"}},
+		"another answer":                        {same, version(7, "192.0.2.2", "192.0.2.9"), "", []string{"fail\nagreement fail(answers_differ): expected the same answer of all servers with serial 7, got other records from 1 of 2"}},
+		"another answer than expected":          {same, version(7, "192.0.2.9"), "expect: {answer: {equals: [192.0.2.1, 192.0.2.2]}}\n", []string{"fail\nanswer@192.0.2.54:53 fail(records): *\nagreement fail(answers_differ): *"}},
+		"an old serial":                         {same, version(6, "192.0.2.9"), "", []string{"inconclusive\nagreement inconclusive(settling): expected serial 7, got 6 from 192.0.2.54:53 for 0s, which is allowed for 1h", "fail\nagreement fail(serial_behind): expected serial 7, got 6 from 192.0.2.54:53 for 1h, and the limit is 1h"}},
+		"an old serial with a limit":            {same, version(6, "192.0.2.1"), "max_lag: 90m\n", []string{"inconclusive\nagreement inconclusive(settling): *", "inconclusive\nagreement inconclusive(settling): *", "fail\nagreement fail(serial_behind): *"}},
+		"an old serial, and no lag allowed":     {same, version(6, "192.0.2.1"), "max_lag: 0s\n", []string{"fail\nagreement fail(serial_behind): *"}},
+		"a serial that wraps around":            {version(1<<32-1, "192.0.2.1"), version(1, "192.0.2.1"), "max_lag: 0s\n", []string{"fail\nagreement fail(serial_behind): expected serial 1, got 4294967295 from 192.0.2.53:53 for *"}},
+		"refused":                               {same, lame(dnsmessage.RCodeRefused, false), "", []string{"fail\nauthoritative@192.0.2.54:53 fail(lame): expected an answer with authority, got REFUSED\nagreement inconclusive(control_failed): only 1 of 2 servers could be compared"}},
+		"a zone that is not loaded":             {same, lame(dnsmessage.RCodeServerFailure, false), "", []string{"fail\nauthoritative@192.0.2.54:53 fail(servfail): *\nagreement inconclusive(control_failed): *"}},
+		"no authority":                          {same, lame(dnsmessage.RCodeSuccess, false), "", []string{"fail\nauthoritative@192.0.2.54:53 fail(lame): *\nagreement *"}},
+		"delegated":                             {same, delegates, "", []string{"fail\nauthoritative@192.0.2.54:53 fail(lame): expected an answer with authority, got a referral to other name servers\nagreement *"}},
+		"no SOA":                                {same, noSOA, "", []string{"fail\nserial@192.0.2.54:53 fail(lame): expected the SOA of the zone, got none: *\nagreement *"}},
+		"silent of the SOA":                     {same, silentSOA, "", []string{"fail\nserial@192.0.2.54:53 fail(timeout): *\nagreement inconclusive(control_failed): *"}},
+		"an old serial beside a dotted contact": {dotted(7), dotted(6), "", []string{"inconclusive\nagreement inconclusive(settling): expected serial 7, got 6 from *", "fail\nagreement fail(serial_behind): *, and the limit is 1h"}},
+		"one is silent":                         {same, nil, "", []string{"fail\nquery@192.0.2.54:53 fail(timeout): *\nagreement inconclusive(control_failed): *"}},
+		"none answers":                          {nil, nil, "", []string{"fail\nquery@192.0.2.53:53 fail(timeout): *\nquery@192.0.2.54:53 fail(timeout): *\nagreement inconclusive(control_failed): only 0 of 2 servers could be compared"}},
+		"the SOA itself":                        {same, same, "query_type: SOA\n", []string{"pass"}},
 	} {
 		t.Run(title, func(t *testing.T) {
 			t.Parallel()
@@ -75,6 +100,9 @@ func TestDNS_zone(t *testing.T) {
 				name = "query_name: shop.example\n"
 			}
 			p := load(t, "servers: [\""+one+"\", \""+two+"\"]\nzone:\n  name: shop.example\n  "+lag+"\n"+name+others)
+			if got := p.Addresses(); !slices.Equal(got, []string{one, two}) {
+				t.Errorf("the probe says that it asks %q, expected both servers", got)
+			}
 			waits := []time.Duration{time.Hour, time.Hour}
 			for i, r := range n.run(t, p, waits[:len(test.want)-1]...) {
 				wantPattern(t, probetest.NotPassed(r), test.want[i])
@@ -116,6 +144,17 @@ func TestDNS_catchesUp(t *testing.T) {
 	}
 }
 
+// TestLaggard names the server that has been behind for longest, and of several the first by name.
+func TestLaggard(t *testing.T) {
+	now := time.Now()
+	for range 20 { // the order of a map is another each time
+		p := &Probe{behind: map[string]time.Time{"c": now.Add(-time.Hour), "d": now.Add(-time.Hour)}}
+		if worst, lasted := p.laggard(map[string]uint32{"a": 1, "b": 1, "c": 1, "d": 1}, now); worst != "c" || lasted.D() != time.Hour {
+			t.Fatalf("got %s for %s, expected c for 1h", worst, lasted)
+		}
+	}
+}
+
 // TestDNS_nameServers shows how the name servers of a zone are found: by a name server, each by all of its addresses.
 func TestDNS_nameServers(t *testing.T) {
 	t.Parallel()
@@ -135,6 +174,10 @@ func TestDNS_nameServers(t *testing.T) {
 	}
 	gone := zone{"shop.example. NS": {ns("ns1.shop.example."), ns("gone.shop.example.")}, "ns1.shop.example. A": {a("127.77.0.1")}}
 	six := zone{"shop.example. NS": {ns("ns1.shop.example.")}, "ns1.shop.example. AAAA": {&dnsmessage.AAAAResource{AAAA: [16]byte{0xfd, 15: 1}}}}
+	many := zone{}
+	for i := range maxNameServers + 1 {
+		many["shop.example. NS"] = append(many["shop.example. NS"], ns(fmt.Sprintf("ns%d.shop.example.", i)))
+	}
 	for title, test := range map[string]struct {
 		zone       zone
 		want, says string
@@ -145,11 +188,15 @@ func TestDNS_nameServers(t *testing.T) {
 		"each address once":        {three, "3", "name_servers pass(ok): 3 name servers with 2 addresses"},
 		"too few":                  {two, "3", "name_servers fail(replicas): expected 3 name servers, got 2"},
 		"one without an address":   {gone, "2", "name_servers fail(dns_nxdomain): expected the addresses of 2 name servers, got none of 1: the name does not exist"},
+		"more than can be asked":   {many, "2", "name_servers inconclusive(too_large): found 27 name servers; more than 26 cannot be asked at once"},
 		"no zone":                  {zone{}, "2", "name_servers fail(dns_nxdomain): expected 2 name servers: *"},
 	} {
 		t.Run(title, func(t *testing.T) {
 			t.Parallel()
 			p := load(t, "zone: {name: shop.example, want: "+test.want+"}\nresolver: \""+resolver(test.zone)+"\"\n"+www)
+			if got := p.Addresses(); !slices.Equal(got, []string{"shop.example."}) {
+				t.Errorf("the probe says that it asks %q, expected the zone", got)
+			}
 			lines := strings.Split(probetest.Lines(probetest.Run(t, Kind(), p)), "\n")
 			wantPattern(t, lines[1], test.says)
 		})
