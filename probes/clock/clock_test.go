@@ -707,7 +707,7 @@ func TestTimeout_unresponsiveDNS(t *testing.T) {
 	if err := c.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	r := probe.Job{ID: probe.ID{System: "test", Name: "it"}, Probe: c, Interval: time.Minute, Timeout: time.Second}.Do(t.Context())
+	r := probetest.Do(t.Context(), probe.Job{ID: probe.ID{System: "test", Name: "it"}, Probe: c, Interval: time.Minute, Timeout: time.Second})
 	if r.Took > 3*time.Second || strings.Contains(probetest.Lines(r), "hung") || r.Verdict() != probe.Inconclusive {
 		t.Errorf("after %s:\n%s", r.Took, probetest.Lines(r))
 	}

@@ -198,7 +198,7 @@ func TestExec_secret(t *testing.T) {
 // TestExec_timeout kills a program that does not end, and says so; one that was interrupted with the run proves nothing.
 func TestExec_timeout(t *testing.T) {
 	job := probe.Job{ID: probe.ID{System: "s", Name: "p", Type: "exec"}, Kind: Kind(), Probe: load(t, "sleep 600", ""), Timeout: time.Second}
-	r := job.Do(t.Context())
+	r := probetest.Do(t.Context(), job)
 	if got := r.Decisive(); got.Reason != probe.Timeout || !strings.HasSuffix(got.Detail, ", and was killed with all of its process group") || r.Took > 10*time.Second {
 		t.Errorf("expected a timeout, got %s", probetest.Lines(r))
 	}
@@ -215,7 +215,7 @@ func TestExec_busy(t *testing.T) {
 	p := load(t, "true", "")
 	p.runner = command.NewRunner(0)
 	job := probe.Job{ID: probe.ID{System: "s", Name: "p", Type: "exec"}, Kind: Kind(), Probe: p, Timeout: 500 * time.Millisecond}
-	if got := job.Do(t.Context()).Decisive(); got.Reason != probe.SelfLimit || !strings.HasSuffix(got.Detail, ": 16 others were running, which is the most at a time") {
+	if got := probetest.Do(t.Context(), job).Decisive(); got.Reason != probe.SelfLimit || !strings.HasSuffix(got.Detail, ": 16 others were running, which is the most at a time") {
 		t.Errorf("expected no turn, got %+v", got)
 	}
 }

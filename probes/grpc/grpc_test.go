@@ -399,7 +399,7 @@ func TestGRPC_slow(t *testing.T) {
 	})
 	p := load(t, address, "    services: [shop.Orders, \"\"]\n")
 	job := probe.Job{ID: probe.ID{System: "s", Name: "p", Type: "grpc"}, Kind: Kind(), Probe: p, Timeout: time.Second}
-	wantPattern(t, probetest.Lines(job.Do(t.Context())), "fail\nstatus@shop.Orders fail(timeout): no complete answer within * (waited in processing)\nstatus@server pass(ok): SERVING")
+	wantPattern(t, probetest.Lines(probetest.Do(t.Context(), job)), "fail\nstatus@shop.Orders fail(timeout): no complete answer within * (waited in processing)\nstatus@server pass(ok): SERVING")
 }
 
 // FuzzAnswer reads any body without a crash, and finds a health only in what one server could have written.

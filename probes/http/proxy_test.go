@@ -242,7 +242,7 @@ func TestProxy_hanging(t *testing.T) {
 	if err := p.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	r := probe.Job{ID: probe.ID{System: "test", Name: "it"}, Kind: Kind(), Probe: p, Interval: time.Minute, Timeout: 100 * time.Millisecond}.Do(t.Context())
+	r := probetest.Do(t.Context(), probe.Job{ID: probe.ID{System: "test", Name: "it"}, Kind: Kind(), Probe: p, Interval: time.Minute, Timeout: 100 * time.Millisecond})
 	if got := probetest.Lines(r); !strings.Contains(got, "status fail(timeout): the proxy "+l.Addr().String()+" did not connect to example.com:443 in time") {
 		t.Errorf("got %s", got)
 	}

@@ -280,7 +280,7 @@ func TestAsk_unreachable(t *testing.T) {
 	if err := p.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	r := probe.Job{Probe: p, Kind: Kind(), Timeout: 300 * time.Millisecond}.Do(t.Context())
+	r := probetest.Do(t.Context(), probe.Job{Probe: p, Kind: Kind(), Timeout: 300 * time.Millisecond})
 	probetest.WantLines(t, r, "inconclusive", "fresh inconclusive(timeout): *")
 }
 

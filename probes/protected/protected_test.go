@@ -355,7 +355,7 @@ func TestForgeries_outOfTime(t *testing.T) {
 	if err := p.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	r := probe.Job{Probe: p, Timeout: 4 * time.Second}.Do(t.Context())
+	r := probetest.Do(t.Context(), probe.Job{Probe: p, Timeout: 4 * time.Second})
 	want := "forgeries inconclusive(timeout): a token with the URL of its keys (jku): "
 	if got := probetest.Lines(r); r.Verdict() != probe.Inconclusive || !strings.Contains(got, want) {
 		t.Errorf("got\n%swant %s", got, want)

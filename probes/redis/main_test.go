@@ -15,6 +15,7 @@ import (
 	"prober/internal/resp"
 	"prober/internal/secret"
 	"prober/internal/testenv"
+	"prober/probes/internal/probetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -69,7 +70,7 @@ func do(t testing.TB, p *Probe, within time.Duration) probe.Result {
 // again runs a probe that has been validated.
 func again(t testing.TB, p *Probe, within time.Duration) probe.Result {
 	t.Helper()
-	r := probe.Job{ID: probe.ID{System: "test", Name: "it"}, Kind: Kind(), Probe: p, Interval: time.Minute, Timeout: within}.Do(t.Context())
+	r := probetest.Do(t.Context(), probe.Job{ID: probe.ID{System: "test", Name: "it"}, Kind: Kind(), Probe: p, Interval: time.Minute, Timeout: within})
 	if err := errors.Join(Kind().Undeclared(r), r.Repeats()); err != nil {
 		t.Error(err)
 	}

@@ -136,7 +136,7 @@ func TestHTTP_slow(t *testing.T) {
 		t.Fatal(err)
 	}
 	job := probe.Job{Kind: Kind(), Probe: p, Interval: time.Minute, Timeout: 300 * time.Millisecond}
-	probetest.WantLines(t, job.Do(t.Context()), "inconclusive", "list inconclusive(timeout): *",
+	probetest.WantLines(t, probetest.Do(t.Context(), job), "inconclusive", "list inconclusive(timeout): *",
 		"probes inconclusive(no_targets): no entry has for_each with this list, so that no probe is made from it")
 }
 

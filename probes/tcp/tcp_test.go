@@ -211,14 +211,14 @@ func TestTCP_unix_full(t *testing.T) {
 	}
 	defer first.Close()
 	job := probe.Job{ID: probe.ID{System: "s", Name: "p", Type: "tcp"}, Kind: Kind(), Probe: load(t, dial.UnixScheme+path, ""), Timeout: 300 * time.Millisecond}
-	wantPattern(t, regexp.MustCompile(`within .*`).ReplaceAllString(probetest.Lines(job.Do(t.Context())), "in time"), "fail\nconnect fail(timeout): no connection to "+path+" in time")
+	wantPattern(t, regexp.MustCompile(`within .*`).ReplaceAllString(probetest.Lines(probetest.Do(t.Context(), job)), "in time"), "fail\nconnect fail(timeout): no connection to "+path+" in time")
 	time.AfterFunc(50*time.Millisecond, func() {
 		if nfd, _, err := syscall.Accept(fd); err == nil {
 			syscall.Close(nfd)
 		}
 	})
 	job.Timeout = 10 * time.Second
-	wantPattern(t, probetest.Lines(job.Do(t.Context())), "pass\nconnect pass(ok): connected to "+path)
+	wantPattern(t, probetest.Lines(probetest.Do(t.Context(), job)), "pass\nconnect pass(ok): connected to "+path)
 }
 
 // TestTCP_clientCertificate sees a certificate that a server over TLS 1.3 refuses after the handshake, also where nothing is waited

@@ -76,7 +76,7 @@ func TestIssuance_discoveryHangs(t *testing.T) {
 		t.Fatal(err)
 	}
 	job := probe.Job{ID: probe.ID{System: "test", Name: "it"}, Probe: p, Interval: time.Minute, Timeout: 6 * time.Second}
-	probetest.WantLines(t, job.Do(t.Context()), "fail", issued, "discovery fail(timeout): no complete answer within *", signed, claimed, timely, declined)
+	probetest.WantLines(t, probetest.Do(t.Context(), job), "fail", issued, "discovery fail(timeout): no complete answer within *", signed, claimed, timely, declined)
 }
 
 // TestDiscovery_leaksNothing: the path of an endpoint is what the target wrote.

@@ -167,6 +167,6 @@ func TestToken_runTooShort(t *testing.T) {
 		t.Fatal(err)
 	}
 	job := probe.Job{ID: probe.ID{System: "test", Name: "it"}, Probe: p, Interval: time.Minute, Timeout: 6500 * time.Millisecond}
-	probetest.WantLines(t, job.Do(t.Context()), "inconclusive", issued, discovered, signed, claimed, timely,
+	probetest.WantLines(t, probetest.Do(t.Context(), job), "inconclusive", issued, discovered, signed, claimed, timely,
 		"wrong_secret inconclusive(timeout): not requested: issuing a token took *", "revocation inconclusive(timeout): not requested: *")
 }

@@ -142,7 +142,7 @@ const silence = 2 * time.Second
 func run(t *testing.T, p *Probe, timeout time.Duration) probe.Result {
 	t.Helper()
 	job := probe.Job{ID: probe.ID{System: "s", Name: "p", Type: "websocket"}, Kind: Kind(), Probe: p, Timeout: timeout}
-	r := job.Do(t.Context())
+	r := probetest.Do(t.Context(), job)
 	if err := Kind().Undeclared(r); err != nil {
 		t.Error(err)
 	}
