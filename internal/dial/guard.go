@@ -36,10 +36,12 @@ var metadata = []netip.Addr{
 	netip.MustParseAddr("fd20:ce::254"),       // Google over IPv6
 	netip.MustParseAddr("168.63.129.16"),      // Azure: certificates and settings of extensions
 	netip.MustParseAddr("100.100.100.200"),    // Alibaba
+	netip.MustParseAddr("fd00:100::100:200"),  // the same over IPv6
 	netip.MustParseAddr("192.0.0.192"),        // Oracle
 	netip.MustParseAddr("fd00:c1::a9fe:a9fe"), // Oracle over IPv6
 	netip.MustParseAddr("169.254.42.42"),      // Scaleway
 	netip.MustParseAddr("fd00:42::42"),        // the same over IPv6
+	netip.MustParseAddr("fd00:a9fe:a9fe::1"),  // Akamai over IPv6
 }
 
 var (
@@ -126,6 +128,7 @@ func CheckAddr(ip netip.Addr) error {
 var metadataNames = []string{
 	"metadata", "metadata.goog", "metadata.google.internal", "instance-data", "instance-data.ec2.internal", "metadata.tencentyun.com",
 	"metadata.platformequinix.com", "metadata.packet.net",
+	"api.metadata.cloud.ibm.com", "metadata.exoscale.com", "metadata.azure.internal",
 }
 
 // CheckName refuses a host that somebody else looks up, such as a proxy, as far as its name says where it leads: an address that is

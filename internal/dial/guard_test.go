@@ -75,7 +75,7 @@ func TestDenied_forms(t *testing.T) {
 		}
 	}
 	for addr, want := range map[string]string{
-		"fd00:ec2::23": "metadata", "fd00:42::42": "metadata", "fd00:c1::a9fe:a9fe": "metadata", "168.63.129.16": "metadata",
+		"fd00:ec2::23": "metadata", "fd00:42::42": "metadata", "fd00:a9fe:a9fe::1": "metadata", "fd00:100::100:200": "metadata", "fd00:c1::a9fe:a9fe": "metadata", "168.63.129.16": "metadata",
 		"fd00:ec2::254%eth0": "metadata", "64:ff9b::0.0.0.0": "unspecified", "2002:0:1::": "unspecified",
 		"fe80::5efe:10.0.0.1": "link_local", "fd00:ec2::24": "", "fd00:42::43": "", "64:ff9b:1::1": "", "2001:db8:5efe::1": "",
 	} {
@@ -94,6 +94,7 @@ func TestCheckName(t *testing.T) {
 		"2852039166": true, "0xA9FEA9FE": true, "169.254.43518": true, "0251.0376.0251.0376": true, "169.254.169.0xfe": true, "169.254.169.254.": true,
 		"0177.0.0.1": true, "99999999999999999999": true, "１６９.254.169.254": true,
 		"metadata.google.internal": true, "METADATA.google.internal.": true, "metadata": true, "instance-data": true,
+		"api.metadata.cloud.ibm.com": true, "metadata.exoscale.com": true, "metadata.azure.internal": true,
 	} {
 		if err := CheckName(host); (err != nil) != refused {
 			t.Errorf("%s: got %v, refused %t expected", host, err, refused)
