@@ -28,13 +28,14 @@ type server struct {
 	limiter  rateLimiter
 	refusals refusals
 	streams  *streams
+	waits    *streams // who waits for a run
 	pulls    turnstile
 }
 
 func newServer(o Options) *server {
 	o.Title = cmp.Or(o.Title, "prober")
 	return &server{
-		Options: o, streams: newStreams(), pulls: turnstile{taken: map[probe.Key]chan struct{}{}},
+		Options: o, streams: newStreams(maxStreams), waits: newStreams(maxWaits), pulls: turnstile{taken: map[probe.Key]chan struct{}{}},
 		policy: fmt.Sprintf("default-src 'none'; style-src %s; script-src %s; connect-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 			hashOf(style), hashOf(script)),
 	}

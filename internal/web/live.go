@@ -20,7 +20,7 @@ const (
 	streamTime = 10 * time.Second // to write an event
 )
 
-// streams counts the open streams. It ends them all when the server shuts down.
+// streams counts the open streams, or others that hold a connection for long. It ends them all when the server shuts down.
 type streams struct {
 	mu     sync.Mutex
 	max    int
@@ -29,7 +29,7 @@ type streams struct {
 	ending chan struct{}
 }
 
-func newStreams() *streams { return &streams{max: maxStreams, ending: make(chan struct{})} }
+func newStreams(max int) *streams { return &streams{max: max, ending: make(chan struct{})} }
 
 // enter reports whether there is room for another stream.
 func (l *streams) enter() bool {
@@ -115,5 +115,5 @@ func (s *server) events(w http.ResponseWriter, r *http.Request) {
 // A site is the handler of all routes, with what is to end before its server can.
 type site struct {
 	http.Handler
-	streams *streams
+	streams, waits *streams
 }

@@ -4,10 +4,14 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 )
 
-// maxRequestBody bounds request bodies: no route needs one.
-const maxRequestBody = 64 << 10
+// Bounds of request bodies: no route needs more than a line, and who is slow to send it holds a connection.
+const (
+	maxRequestBody = 64 << 10
+	bodyTime       = 2 * time.Second
+)
 
 // guard sets the headers of every response, bounds the request body and refuses cross-origin requests.
 func guard(h http.Handler) http.Handler {
@@ -24,6 +28,9 @@ func guard(h http.Handler) http.Handler {
 		header.Set("Cache-Control", "no-store")
 		// With no-referrer, browsers would send "Origin: null" with the page's own forms, which would then be refused.
 		header.Set("Referrer-Policy", "same-origin")
+		if r.ContentLength != 0 {
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime))
+		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxRequestBody)
 		h.ServeHTTP(w, r)
 	})

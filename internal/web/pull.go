@@ -20,6 +20,7 @@ const (
 	pullMost   = 2 * time.Minute
 	pullAnswer = 500 * time.Millisecond
 	pullLook   = 50 * time.Millisecond // how often a run in progress is looked at
+	maxWaits   = 64                    // who wait for a run at a time, and half of the connections
 )
 
 // scrapeTimeout is the header with the timeout of a scrape of Prometheus, in seconds.
@@ -123,14 +124,26 @@ func (t *turnstile) enter(ctx context.Context, key probe.Key) (leave func(), err
 	}, nil
 }
 
-// inTurn refreshes a probe when nobody else does.
+// inTurn refreshes a probe when nobody else does. Only so many wait for a run at a time: the prober's own health is asked over the same
+// connections, and must not depend on a target.
 func (s *server) inTurn(ctx context.Context, id probe.ID) error {
+	if row, ok := s.find(id.System, id.Name); ok && isFresh(&row) {
+		return nil
+	} else if !s.waits.enter() {
+		return fmt.Errorf("expected a run within %s, got none: too many wait for one already", probe.Duration(row.Interval))
+	}
+	defer s.waits.leave()
 	leave, err := s.pulls.enter(ctx, id.Key())
 	if err != nil {
 		return errors.New("expected a run, got none in time: the run has not ended yet")
 	}
 	defer leave()
 	return s.refresh(ctx, id)
+}
+
+// isFresh reports whether the last run of a probe began less than its interval ago.
+func isFresh(row *ProbeStatus) bool {
+	return !row.LastRun.IsZero() && !row.Overdue && time.Since(row.LastRun) < row.Interval
 }
 
 // refresh returns when the last run of a probe began less than its interval ago. It has the probe run if runs on request are
@@ -144,7 +157,7 @@ func (s *server) refresh(ctx context.Context, id probe.ID) error {
 		if !ok {
 			return errors.New("the probe no longer exists")
 		}
-		if !row.LastRun.IsZero() && !row.Overdue && time.Since(row.LastRun) < row.Interval {
+		if isFresh(&row) {
 			return nil
 		}
 		if s.Run != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"prober/internal/probe"
+	"prober/internal/testenv"
 )
 
 // TestPull scrapes one probe, whose interval is a minute, in all the states that it can be in.
@@ -140,4 +142,65 @@ func TestPull_atOnce(t *testing.T) {
 		}
 		time.Sleep(time.Minute) // the right to render is given back
 	})
+}
+
+// TestPull_waitersLeaveRoom has more readers pull a probe whose run does not end than the server may have connections. The prober's own
+// health, a probe that has just run and a page are answered all the same: it must not look dead because a target is.
+func TestPull_waitersLeaveRoom(t *testing.T) {
+	o := full()
+	rows := map[string]ProbeStatus{
+		"hangs": {ID: probe.ID{System: "ibex", Name: "hangs"}, Interval: time.Minute},
+		"ran":   {ID: probe.ID{System: "ibex", Name: "ran"}, Interval: time.Minute, LastRun: time.Now()},
+	}
+	o.Status = func() []ProbeStatus { return []ProbeStatus{rows["hangs"], rows["ran"]} }
+	o.Probe = func(_, name string) (Detail, bool) { return Detail{ProbeStatus: rows[name]}, true }
+	o.ProbeMetrics = func(id probe.ID) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintf(w, "series of %s\n", id.Key()) })
+	}
+	o.Run = func(ctx context.Context, _ probe.ID) error {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	const connections = 8
+	server := NewServer(New(o), connections)
+	address := serve(t, server)
+	pull := func() (status int, body string) {
+		resp, err := http.Get("http://" + address + "/probe?probe=hangs")
+		if err != nil {
+			return 0, err.Error()
+		}
+		defer resp.Body.Close()
+		text, _ := io.ReadAll(resp.Body)
+		return resp.StatusCode, string(text)
+	}
+	var waiting sync.WaitGroup
+	defer waiting.Wait()
+	defer server.Close()
+	for range connections / 2 {
+		waiting.Go(func() { pull() })
+	}
+	testenv.Eventually(t, time.Minute, func(context.Context) error {
+		if got := waitingIn(server); got != connections/2 {
+			return fmt.Errorf("%d wait", got)
+		}
+		return nil
+	})
+	for range connections {
+		if status, body := pull(); status != 503 || body != "expected a run within 1m, got none: too many wait for one already\n" {
+			t.Fatalf("with %d that wait, one more got %d %q", connections/2, status, body)
+		}
+	}
+	for path, want := range map[string]string{"/-/healthy": "prober is healthy\n", "/probe?probe=ran": "series of ibex/ran\n"} {
+		if _, body := get(t, "http://"+address+path, ""); string(body) != want {
+			t.Errorf("%s: got %q", path, body)
+		}
+	}
+}
+
+// waitingIn is how many readers of a server wait for a run.
+func waitingIn(server *http.Server) int {
+	l := server.Handler.(*site).waits
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.open
 }

@@ -19,7 +19,7 @@ func NewServer(h http.Handler, maxConns int) *http.Server {
 		MaxHeaderBytes:    64 << 10,
 	}
 	if s, ok := h.(*site); ok {
-		s.streams.max = min(maxStreams, maxConns/4)
+		s.streams.max, s.waits.max = min(maxStreams, maxConns/4), min(maxWaits, maxConns/2)
 		server.RegisterOnShutdown(s.streams.end)
 	}
 	return server

@@ -143,3 +143,34 @@ func TestNewServer_holdsLittleForSlowReaders(t *testing.T) {
 		t.Logf("%d KiB were written", sum>>10)
 	}
 }
+
+// TestNewServer_slowBodies has clients that never send the end of a body, which a route reads or does not. Each holds a connection that
+// the health of the prober may be asked over.
+func TestNewServer_slowBodies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, listener := NewServer(New(full()), 100), &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
+		var all, clients sync.WaitGroup
+		all.Go(func() { server.Serve(listener) })
+		for _, request := range []string{"POST /theme", "POST /probes/ibex/proxy/acknowledge", "POST /-/reload", "GET /", "GET /-/healthy", "GET /nowhere"} {
+			conn, begin := listener.dial(), time.Now()
+			clients.Go(func() { io.Copy(io.Discard, conn) })
+			clients.Go(func() {
+				io.WriteString(conn, request+" HTTP/1.1\r\nHost: prober\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000\r\n\r\n")
+				for {
+					if _, err := io.WriteString(conn, "x"); err != nil {
+						break
+					}
+					<-time.After(time.Second / 10)
+				}
+				if open := time.Since(begin); open > 3*time.Second {
+					t.Errorf("%s: a slow client was served for %s", request, open)
+				}
+				conn.Close()
+			})
+		}
+		clients.Wait()
+		server.Close()
+		all.Wait()
+		time.Sleep(time.Minute) // the right to render is given back
+	})
+}

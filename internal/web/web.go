@@ -122,7 +122,7 @@ func New(o Options) http.Handler {
 	all.Handle("/-/healthy", allowMethods(healthHandler(o.Healthy, "healthy"), http.MethodGet, http.MethodHead))
 	all.Handle("/-/ready", allowMethods(healthHandler(o.Ready, "ready"), http.MethodGet, http.MethodHead))
 	all.Handle("/", checkHost(mux, o.Hosts))
-	return &site{recoverPanics(guard(all), o.Panicked), s.streams}
+	return &site{recoverPanics(guard(all), o.Panicked), s.streams, s.waits}
 }
 
 // Health returns a handler of the prober's own health and nothing else, for a listener without the authentication of
