@@ -142,6 +142,7 @@ func (o *options) check() int {
 	}
 	cfg, refused := checkTargets(cfg)
 	if err := cfg.Plan(o.stdout, terminalWidth(o.stdout)); err != nil {
+		fmt.Fprintln(o.stderr, "prober:", err)
 		return exitUsage
 	}
 	o.warn(slices.Concat(cfg.CheckSources(cfg.Jobs), refused)) // the plan has the others
