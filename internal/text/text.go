@@ -48,8 +48,11 @@ func Lines(text string) string {
 	}, strings.ToValidUTF8(text, "\uFFFD"))
 }
 
+// printable returns a blank for what nobody would see. The whole of U+E0000 to U+E0FFF is invisible; of the selectors of a variant, those
+// of emoji stay.
 func printable(c rune) rune {
-	if c > unicode.MaxASCII && unicode.In(c, unicode.Cf, unicode.Zl, unicode.Zp) || unicode.IsControl(c) || c == '\ufffe' || c == '\uffff' {
+	if c > unicode.MaxASCII && (unicode.In(c, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point) || c>>12 == 0xe0) ||
+		unicode.IsControl(c) || c == '\ufffe' || c == '\uffff' {
 		return ' '
 	}
 	return c

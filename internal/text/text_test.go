@@ -23,6 +23,7 @@ func TestLine(t *testing.T) {
 	for text, want := range map[string]string{
 		"wanted 200": "wanted 200", "é 日本語 😀": "é 日本語 😀", "a\nb\r\tc\x00\x1b[31m\x7f\u0085": "a b  c  [31m  ",
 		"\u202eleft\u2066\u200f\u2028\u2029\u200b\ufeff": " left      ", "a\xffb": "a\uFFFDb", "\ufffe\uffff": "  ",
+		"a\u3164b\u115f\u1160\uffa0\u034f\u17b5\u2800c": "a b     ⠀c", "x\U000e0101\U000e0041\U000e0fffy": "x   y", "\u26a0\ufe0f": "\u26a0\ufe0f",
 	} {
 		if got := Line(text); got != want {
 			t.Errorf("%q: got %q, want %q", text, got, want)
