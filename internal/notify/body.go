@@ -52,7 +52,7 @@ func (b Body) fill(m message) []byte {
 		text = defaultBody
 	}
 	return []byte(placeholder.ReplaceAllStringFunc(text, func(found string) string {
-		quoted, err := json.Marshal(harmless.Replace(values[found[2:len(found)-1]]))
+		quoted, err := json.Marshal(harmless(values[found[2:len(found)-1]]))
 		if err != nil {
 			return "" // text can be written always
 		}
@@ -60,8 +60,10 @@ func (b Body) fill(m message) []byte {
 	}))
 }
 
-// harmless keeps a target whose words are shown from calling people, or showing a link under another name.
-var harmless = strings.NewReplacer(
-	"<!", "<\u200b!", "<@", "<\u200b@", "<#", "<\u200b#", "<http", "<\u200bhttp", "<mailto", "<\u200bmailto",
-	"@channel", "@\u200bchannel", "@here", "@\u200bhere", "@everyone", "@\u200beveryone", "@all", "@\u200ball",
-)
+// calling matches what calls people in a chat, in whatever case of letters, and what shows a link under another name.
+var calling = regexp.MustCompile(`(?i)<[!@#]|<http|<mailto|@channel|@here|@everyone|@all|\]\(`)
+
+// harmless breaks that up by a character that nobody sees: targets may write it where their words are shown.
+func harmless(text string) string {
+	return calling.ReplaceAllStringFunc(text, func(found string) string { return found[:1] + "\u200b" + found[1:] })
+}

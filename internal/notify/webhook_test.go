@@ -211,7 +211,7 @@ func TestWebhook_secret(t *testing.T) {
 // TestBody: what is filled in stays inside its quotes, is not filled in again, and calls nobody.
 func TestBody(t *testing.T) {
 	hostile := begun("A")
-	hostile.Annotations["summary"] = "\"}],\n\\u0041 ${severity} \x00 <!channel> <@U1> @everyone <https://bad.example|good> \u2028"
+	hostile.Annotations["summary"] = "\"}],\n\\u0041 ${severity} \x00 <!channel> <@U1> @everyone <https://bad.example|good> @Channel <MAILTO:x|y> [good](https://bad.example) \u2028"
 	body, err := ParseBody("body.json", `{"a": ["${summary}", "$${status}$ {x} $severity \\${title}"], "t": "${starts_at} ${ends_at}", "n": 1}`)
 	if err != nil {
 		t.Fatal(err)
@@ -225,7 +225,7 @@ func TestBody(t *testing.T) {
 	if err := json.Unmarshal(filled, &got); err != nil {
 		t.Fatalf("%s: %v", filled, err)
 	}
-	if want := "\"}],\n\\u0041 ${severity} \x00 <\u200b!channel> <\u200b@U1> @\u200beveryone <\u200bhttps://bad.example|good> \u2028"; got.A[0] != want {
+	if want := "\"}],\n\\u0041 ${severity} \x00 <\u200b!channel> <\u200b@U1> @\u200beveryone <\u200bhttps://bad.example|good> @\u200bChannel <\u200bMAILTO:x|y> [good]\u200b(https://bad.example) \u2028"; got.A[0] != want {
 		t.Errorf("got %q, expected %q", got.A[0], want)
 	}
 	if !strings.HasPrefix(got.A[1], "$firing$ {x} $severity \\firing: A (critical): ") || got.T != "2026-01-02T03:04:05Z " {
