@@ -198,6 +198,11 @@ func (c *Client) request(ctx context.Context, x *exchange, a *Answer, q *Request
 	if f != nil {
 		return nil, "", f
 	}
+	if x.forwards() { // among the headers, so that it is looked for in the answer
+		if err := x.authorizeProxy(req); err != nil {
+			return nil, "", new(x.outcome(err))
+		}
+	}
 	if carries(req.Header) || q.Secret || c.settings.Confidential || (c.credential && !q.Anonymous) {
 		if !c.settings.mayCarry(u, q.Addr) {
 			return nil, "", failed(probe.Credential, "the credential is not sent: http:// would show it to anyone on the way")

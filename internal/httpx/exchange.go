@@ -80,11 +80,6 @@ func (x *exchange) roundTrip(req *http.Request) (*http.Response, error) {
 	if c.http2 != nil {
 		return x.roundTrip2(req)
 	}
-	if x.forwards() {
-		if err := x.authorizeProxy(req); err != nil {
-			return nil, err
-		}
-	}
 	req.Close = !x.reuses && !x.upgrades
 	x.http1 = &http1{nc: c.Conn, exchange: x}
 	return x.http1.roundTrip(req)

@@ -63,7 +63,7 @@ var (
 )
 
 func isCredential(name string, configured map[string]Value) bool {
-	if name == "Authorization" || name == "Cookie" {
+	if name == "Authorization" || name == "Proxy-Authorization" || name == "Cookie" {
 		return true
 	}
 	return !configured[name].Secret.IsZero() && credentialName.MatchString(name) && !identityName.MatchString(name)

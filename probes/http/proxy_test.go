@@ -3,6 +3,7 @@ package http
 import (
 	"bufio"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -209,6 +210,16 @@ func raw(t *testing.T, text string) string {
 		}
 	}()
 	return "http://" + l.Addr().String()
+}
+
+// TestProxy_reflected has a proxy that passes on its own credential, which the target repeats: it is out then as any other would be.
+func TestProxy_reflected(t *testing.T) {
+	t.Setenv("TEST_PROXY_PASSWORD", "password-of-the-proxy")
+	echo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) { fmt.Fprint(w, q.Header) }))
+	t.Cleanup(echo.Close)
+	p := &Probe{URL: "http://example.com/", Proxy: &httpx.Proxy{URL: echo.URL, Basic: &httpx.Basic{Username: "prober", Password: secret.Env("TEST_PROXY_PASSWORD")}}}
+	r := probetest.Run(t, Kind(), p)
+	probetest.WantLines(t, r, "fail", "status pass(ok): got 200", "secrets fail(secret_reflected): *")
 }
 
 // TestProxy_tokens fetches the token of a request through the same proxy.
