@@ -1,6 +1,7 @@
 package probes_test
 
 import (
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -82,6 +83,34 @@ func TestKinds_sayWhomTheyAsk(t *testing.T) {
 		// What is shipped starts no program, and needs no right: nobody is to find that out by trying the demo.
 		if asked[name] == (kind.Traits.StartsPrograms || name == "icmp") {
 			t.Errorf("%s: in the shipped configurations: %t", name, asked[name])
+		}
+	}
+}
+
+// TestKinds_announceAllWhomTheyAsk: a probe announces every host that its settings name, and keeps to that when its settings are read
+// once more.
+func TestKinds_announceAllWhomTheyAsk(t *testing.T) {
+	for _, name := range []string{"A", "B"} {
+		t.Setenv(name, "correct-horse-battery")
+	}
+	text, err := os.ReadFile("testdata/asked.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries := strings.Split(string(text), "\n  - ")[1:]
+	jobs := parse(t, string(text))
+	if len(jobs) != len(entries) {
+		t.Fatalf("%d probes of %d entries", len(jobs), len(entries))
+	}
+	for i, j := range jobs {
+		checks, announced := j.Probe.Checks(), j.Addresses()
+		for _, host := range regexp.MustCompile(`[a-z]+\.asked\.example|192\.0\.2\.[0-9]+`).FindAllString(entries[i], -1) {
+			if !strings.Contains(strings.Join(announced, " "), host) {
+				t.Errorf("%s asks %s, and announces only %q", j.Name, host, announced)
+			}
+		}
+		if err := j.Probe.Validate(); err != nil || !slices.Equal(j.Probe.Checks(), checks) || !slices.Equal(j.Addresses(), announced) {
+			t.Errorf("%s, validated twice: %v, the checks %q after %q, %q after %q", j.Name, err, j.Probe.Checks(), checks, j.Addresses(), announced)
 		}
 	}
 }

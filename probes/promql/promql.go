@@ -143,8 +143,8 @@ var (
 	_ probe.Closer           = (*Probe)(nil)
 )
 
-// Addresses lists the server.
-func (p *Probe) Addresses() []string { return []string{p.URL} }
+// Addresses lists the server, and where its tokens are fetched.
+func (p *Probe) Addresses() []string { return []string{p.URL, p.AuthURL()} }
 
 // Close closes the connection to the server.
 func (p *Probe) Close() { p.client.Close() }

@@ -119,7 +119,7 @@ func (p *Probe) Close() {
 func (p *Probe) Addresses() []string {
 	switch {
 	case p.HTTP != nil:
-		return []string{p.HTTP.URL}
+		return []string{p.HTTP.URL, p.HTTP.AuthURL()}
 	case p.DNS != nil:
 		return []string{p.DNS.Name}
 	case p.Kubernetes != nil:
