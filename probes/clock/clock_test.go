@@ -431,6 +431,28 @@ func TestSource_unreadable(t *testing.T) {
 	}
 }
 
+// TestSource_rejectedCredential: a service that refuses the credential of the prober refuses nobody else.
+func TestSource_rejectedCredential(t *testing.T) {
+	t.Setenv("CLOCK_TEST_SECRET", "s3cret-of-the-client")
+	url := probetest.Serve(t, map[string]http.HandlerFunc{"/": probetest.Respond(401, "", ""), "/b": jsonAhead(0)})
+	a := Service{URL: url}
+	a.Bearer = secret.Env("CLOCK_TEST_SECRET")
+	c := New()
+	c.Services = map[string]Service{"a": a, "b": {URL: url + "/b", JSON: probetest.Path(t, "$.now")}}
+	wantOutcome(t, probetest.Run(t, Kind(), c), "source", "a", "inconclusive(credential): its time cannot be read: ")
+}
+
+// TestNTP_shortRun: a server that is silent leaves more than half of the run to the others.
+func TestNTP_shortRun(t *testing.T) {
+	c := New()
+	c.NTP = ntpServers(t, silence, rightTime, rightTime, rightTime)
+	got := clockOutcome(probetest.RunWithin(t, 500*time.Millisecond, Kind(), c), "servers", c.NTP[0])
+	within, err := time.ParseDuration(strings.TrimPrefix(got, "inconclusive(timeout): no answer within "))
+	if err != nil || within > 200*time.Millisecond {
+		t.Errorf("got %s, expected to wait for no more than 200ms", got)
+	}
+}
+
 // A cached copy repeats one time, and no header says that it is a copy.
 func TestSource_repeatedTime(t *testing.T) {
 	stands := time.Now().Add(-time.Minute)
@@ -592,6 +614,9 @@ func TestLeapSecond(t *testing.T) {
 		r := probetest.Run(t, Kind(), c)
 		wantOutcome(t, r, "skew", "a/b", test.want)
 		wantOutcome(t, r, "utc", "a", test.want)
+		if got := clockOutcome(r, "skew", "a/b"); strings.HasSuffix(got, "within 2s; a leap second is announced") != (name == "announced") {
+			t.Errorf("%s: got %s", name, got)
+		}
 		if got, _ := sample(r, leapGauge, c.NTP[0]); (got == 1) != (name == "announced") {
 			t.Errorf("%s: the gauge is %g", name, got)
 		}
@@ -664,6 +689,27 @@ func TestTimeout_tooShort(t *testing.T) {
 		wantOutcome(t, r, "skew", pair, "not noted")
 	}
 	wantOutcome(t, r, "source", "c", "inconclusive(")
+}
+
+// TestReading_connecting: what it takes to connect is no part of the doubt, since nothing is asked before.
+func TestReading_connecting(t *testing.T) {
+	url := testenv.ServeInMemory(t, jsonAhead(0))
+	c := New()
+	c.Services = map[string]Service{"a": {URL: url, JSON: probetest.Path(t, "$.now")}, "b": {URL: url, JSON: probetest.Path(t, "$.now")}}
+	if err := c.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	testenv.Bubble(t, func(ctx context.Context, open testenv.Open) {
+		slow := func(ctx context.Context, network, address string) (net.Conn, error) {
+			<-time.After(time.Second)
+			return open(ctx, network, address)
+		}
+		r := probe.Job{ID: probe.ID{System: "test", Name: "it"}, Probe: c, Interval: time.Minute, Timeout: 20 * time.Second}.Do(dial.WithOpen(ctx, slow))
+		wantOutcome(t, r, "skew", "a/b", "pass(ok): ")
+		if doubt, known := sample(r, uncertaintyGauge, "a"); !known || doubt > .1 {
+			t.Errorf("the clock is known to %g s, %t", doubt, known)
+		}
+	})
 }
 
 // A verdict takes the whole interval: the middle alone decides nothing.
@@ -856,6 +902,7 @@ func TestParseTime(t *testing.T) {
 		{"2026-11-22T01:02:03.123456789Z", rfc3339, "2026-11-22T01:02:03.123456789Z", time.Microsecond},
 		{"1795309323", unix, "2026-11-22T01:02:03Z", time.Second},
 		{"1795309323.5", unix, "2026-11-22T01:02:03.5Z", 100 * time.Millisecond},
+		{"2026-11-22T01:02:03.99Z", rfc3339, "2026-11-22T01:02:03.99Z", 10 * time.Millisecond},
 		{"1795309323250", unixMS, "2026-11-22T01:02:03.25Z", time.Millisecond},
 		{"-1", unix, "1969-12-31T23:59:59Z", time.Second},
 	} {

@@ -1,9 +1,11 @@
 package clock
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -65,6 +67,46 @@ func TestPostgres(t *testing.T) {
 		"database": {Postgres: &Database{Settings: login, Address: server.Address()}},
 	}
 	wantOutcome(t, probetest.Run(t, Kind(), c), "skew", "api/database", "fail(skew): ", "1m0s")
+}
+
+// TestPostgres_answers: a time is one number in one row, and nothing else is one.
+func TestPostgres_answers(t *testing.T) {
+	number := func(row []any) testenv.PostgresAnswer {
+		return testenv.PostgresAnswer{Columns: make([]string, len(row)), Rows: [][]any{row}}
+	}
+	now := func() testenv.PostgresAnswer { return number([]any{fmt.Sprint(time.Now().UnixMicro())}) }
+	for name, test := range map[string]struct {
+		answer func() testenv.PostgresAnswer
+		want   string
+	}{
+		"the time":    {now, "pass(ok): "},
+		"two columns": {func() testenv.PostgresAnswer { return number([]any{"1700000000000000", "1"}) }, "inconclusive(schema): its time cannot be read: the server did not answer with one time"},
+		"no row":      {func() testenv.PostgresAnswer { return testenv.PostgresAnswer{Columns: []string{"now"}} }, "inconclusive(schema): its time cannot be read: the server did not answer with one time"},
+		"NULL":        {func() testenv.PostgresAnswer { return number([]any{nil}) }, "inconclusive(schema): its time cannot be read: the server did not answer with a time"},
+		"a text":      {func() testenv.PostgresAnswer { return number([]any{"soon"}) }, "inconclusive(schema): its time cannot be read: the server did not answer with a time"},
+		"too large":   {func() testenv.PostgresAnswer { return number([]any{"9223372036854775808"}) }, "inconclusive(schema): its time cannot be read: the server did not answer with a time"},
+		"an error":    {func() testenv.PostgresAnswer { return testenv.PostgresAnswer{Code: "42501"} }, "inconclusive(credential): its time cannot be read: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			address := testenv.FakePostgres(t, func(sql string) testenv.PostgresAnswer {
+				if strings.Contains(sql, "clock_timestamp") {
+					return test.answer()
+				}
+				return testenv.PostgresAnswer{}
+			})
+			c := New()
+			c.Services = map[string]Service{
+				"api":      {URL: timeAt(t, 0), JSON: probetest.Path(t, "$.now")},
+				"database": {Postgres: &Database{Settings: postgres.Settings{Database: "shop", User: "prober_ro"}, Address: address}},
+			}
+			r := probetest.Run(t, Kind(), c)
+			if wantOutcome(t, r, "source", "database", test.want); strings.HasPrefix(test.want, "pass") {
+				wantOutcome(t, r, "source", "database", "pass(ok): ", "this machine's clock, by the clock_timestamp() of 2 answers")
+				wantOutcome(t, r, "skew", "api/database", "pass(ok): ")
+			}
+		})
+	}
 }
 
 // timeAt serves the time of a clock that is off.

@@ -215,6 +215,10 @@ func (s *source) describeSource(n int) string {
 		return "the iat of " + text.Count(n, "token")
 	case !s.JSON.IsZero():
 		return fmt.Sprintf("%s of %s", s.JSON, text.Count(n, "answer"))
+	case s.Redis != nil:
+		return "the TIME of " + text.Count(n, "answer")
+	case s.Postgres != nil:
+		return "the clock_timestamp() of " + text.Count(n, "answer")
 	}
 	return "the Date of " + text.Count(n, "answer")
 }

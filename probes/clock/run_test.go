@@ -123,10 +123,14 @@ func TestSourcesToAskAgain_waitsForTick(t *testing.T) {
 	} {
 		s := stateOf(t, 0, ahead)
 		s.clocks[0].Moved, s.clocks[0].Samples = test.moved, test.samples
-		before := now(s)
+		next := func() time.Duration { return s.clocks[0].Next(s.at(time.Now()), s.sources[0].resolution, 0) }
+		before, best := now(s), next()
 		_, waits := s.sourcesToAskAgain()
 		if after := now(s); (waits["a"] <= before && waits["a"] >= after) != test.tick {
 			t.Errorf("%s: waits for %s, the tick is in %s", name, waits["a"], before)
+		}
+		if after := next(); !test.tick && after <= best && (waits["a"] > best || waits["a"] < after) {
+			t.Errorf("%s: waits for %s, an answer helps most in %s", name, waits["a"], best)
 		}
 	}
 }
@@ -159,6 +163,13 @@ func TestAskAgain_late(t *testing.T) {
 		}
 	}
 	s := stateOf(t, 0, time.Minute)
+	s.clocks[0].Moved = true
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if !s.askAgain(ctx, probe.NewResult(probe.ID{})) {
+		t.Error("asks no more, though one clock was not seen to move")
+	}
+	s = stateOf(t, 0, time.Minute)
 	s.clocks[0].Moved, s.clocks[1].Moved = true, true
 	if s.askAgain(t.Context(), probe.NewResult(probe.ID{})) {
 		t.Error("asks again though all is decided")
@@ -173,6 +184,12 @@ func TestSource_movedAndLate(t *testing.T) {
 	s.reportSources(r)
 	wantOutcome(t, *r, "source", "a", "pass(ok)")
 	wantOutcome(t, *r, "source", "b", "inconclusive(stale_or_cached): the run ended before its clock was seen to advance")
+	s = stateOf(t, 0, 0)
+	s.clocks[0].Samples, s.clocks[1].Samples = maxReadings, 0
+	again := probe.NewResult(probe.ID{})
+	s.reportSources(again)
+	wantOutcome(t, *again, "source", "a", "inconclusive(stale_or_cached): it gave the same time in the Date of 8 answers: something keeps its answers")
+	wantOutcome(t, *again, "source", "b", "inconclusive(nothing_checked): it was not asked")
 	if got, known := sample(*r, uncertaintyGauge, "a"); !known || got < 1.5 || got > 1.6 {
 		t.Errorf("the uncertainty is %v, %t", got, known)
 	}
