@@ -83,6 +83,12 @@ func TestObserve_evictsOldestCounters(t *testing.T) {
 	if _, known := tl.find(fmt.Sprint("new", maxCounters-2), "401"); !known {
 		t.Error("a new target has no counter")
 	}
+	if _, known := tl.find("new0", "401"); !known {
+		t.Error("a counter used lately is gone")
+	}
+	if lost := tl.add("zebra", "401", 4); lost != 1 || tl.add("zebra", "401", 4) != 0 { // behind the one that goes
+		t.Error("expected one counter gone, and then none")
+	}
 	if len(tl.entries) != maxCounters {
 		t.Errorf("%d counters, expected %d", len(tl.entries), maxCounters)
 	}
@@ -90,11 +96,17 @@ func TestObserve_evictsOldestCounters(t *testing.T) {
 	if !slices.IsSortedFunc(tl.entries, sorted) {
 		t.Error("the counters are out of order")
 	}
+	if !tl.pin("zeppelin", "401", 5) || !tl.pin("zeppelin", "401", 5) || !slices.IsSortedFunc(tl.entries, sorted) || len(tl.entries) != maxCounters {
+		t.Error("a counter that is to stay has no room, or is out of order")
+	}
 	for i := range tl.entries {
 		tl.entries[i].pinned = true
 	}
 	if tl.add("one more", "401", 4) != 1 || tl.pin("one more", "401", 4) || len(tl.entries) != maxCounters {
 		t.Error("a pinned counter went")
+	}
+	if tl.unpin(); !tl.pin("one more", "401", 4) {
+		t.Error("what nothing pins any more stays")
 	}
 }
 
@@ -189,10 +201,20 @@ func TestObserve_unusableSamples(t *testing.T) {
 		return probe.Sample{Measure: m, Value: value, Values: values}
 	}
 	kid := &probe.Measure{Name: "probe_odd", Labels: []string{"kid"}}
+	kept := *kid
+	kept.Kept = true
 	for name, c := range map[string]struct {
 		sample    probe.Sample
 		want, out string
 	}{
+		"shown, and kept":         {of(&kept, 2, "a"), "2", "0"},
+		"kept, of a taken name":   {of(&probe.Measure{Name: "probe_run_duration_seconds_count", Labels: []string{"kid"}, Kept: true}, 2, "a"), "absent", "1"},
+		"kept, a value too few":   {of(&kept, 2), "absent", "1"},
+		"kept, a value too many":  {of(&kept, 2, "a", "b"), "absent", "1"},
+		"kept, and not a number":  {of(&kept, math.NaN(), "a"), "absent", "1"},
+		"kept, and infinite":      {of(&kept, math.Inf(1), "a"), "absent", "1"},
+		"kept, a label taken":     {of(&probe.Measure{Name: "probe_odd", Labels: []string{"kid", "env"}, Kept: true}, 2, "a", "x"), "absent", "1"},
+		"kept, not of characters": {of(&kept, 2, "a\xff"), "absent", "1"},
 		"shown":                   {of(kid, 2, "a"), "2", "0"},
 		"of no measure":           {of(nil, 2, "a"), "absent", "1"},
 		"a name that is taken":    {of(&probe.Measure{Name: "probe_run_duration_seconds_count", Labels: []string{"kid"}}, 2, "a"), "absent", "1"},
@@ -252,7 +274,7 @@ func TestSetJobs_duplicateSignals(t *testing.T) {
 func TestSetJobs_reservedSignalNames(t *testing.T) {
 	for name, left := range map[string]string{
 		"ibex_process_up": "0", "go_goroutines": "1", "process_start_time_seconds": "1", "probe_success": "1", "probe_new": "1",
-		"prober_panics_total": "1", "promhttp_x": "1", "": "1", "with space": "1", "é": "1",
+		"prober_panics_total": "1", "prober_shards": "1", "process_cpu_seconds_total": "1", "promhttp_x": "1", "": "1", "with space": "1", "é": "1",
 	} {
 		m, j := New(Build{}), job("a", func(j *probe.Job) { j.Signals = map[string]probe.Signal{"live": {Name: name}} })
 		m.SetJobs([]probe.Job{j})

@@ -66,6 +66,9 @@ func TestHandler(t *testing.T) {
 			if resp.StatusCode != test.status || !strings.HasPrefix(resp.Header.Get("Content-Type"), test.contentType) {
 				t.Errorf("got %d %s", resp.StatusCode, resp.Header.Get("Content-Type"))
 			}
+			if test.status == 200 && !strings.Contains(strings.Join(resp.Header.Values("Vary"), ","), "Accept") {
+				t.Error("the answer does not say that it varies with Accept")
+			}
 			if !strings.Contains(string(body), test.has) || test.hasNot != "" && strings.Contains(string(body), test.hasNot) {
 				t.Errorf("expected %q and not %q in\n%.2000s", test.has, test.hasNot, body)
 			}

@@ -3,6 +3,7 @@ package metrics
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -67,11 +68,12 @@ func TestSelf(t *testing.T) {
 	m.Shard(2, 3)
 	m.InboundRequests("taken", 0)
 	m.InboundRequests("refused", 2)
+	m.HistoryLost(3)
 	for series, want := range map[string]string{
 		`prober_notification_requests_total{outcome="taken",receiver="mail"}`: "1", `prober_notification_requests_total{outcome="failed",receiver="mail"}`: "0",
 		`prober_notification_requests_total{outcome="taken",receiver="pager"}`: "0", `prober_notification_requests_total{outcome="failed",receiver="pager"}`: "1",
 		`prober_notification_last_success_timestamp_seconds{receiver="pager"}`: "0", `prober_shards{shard="0"}`: "absent", `prober_shards{shard="2"}`: "3",
-		`prober_inbound_requests_total{outcome="taken"}`: "0", `prober_inbound_requests_total{outcome="refused"}`: "2",
+		`prober_inbound_requests_total{outcome="taken"}`: "0", `prober_inbound_requests_total{outcome="refused"}`: "2", "prober_history_lost_total": "3",
 	} {
 		if got := value(t, m, series); got != want {
 			t.Errorf("%s is %s, want %s", series, got, want)
@@ -114,11 +116,13 @@ func TestPersistentMeasures(t *testing.T) {
 		r.Measure(proven, 12)
 		r.Measure(balance, -3)
 		r.Measure(breaches, 1, "late") // not known before
+		r.Measure(breaches, 0, "none")
 		r.Measure(&probe.Measure{Name: "probe_test_odd_total", Labels: []string{"env"}, Counter: true}, 1, "x")
 		r.Measure(passing, 14)
 	})
 	late, odd := "probe_test_breach_total{"+base+`,surface="late"}`, "probe_test_odd_total{"+base+"}"
 	want("after a run", map[string]string{read: "2", list: "0", last: "12", rows: "14", late: "1", "probe_test_balance{" + base + "}": "-3", odd: "absent"})
+	want("a counter of nothing", map[string]string{"probe_test_breach_total{" + base + `,surface="none"}`: "0"})
 	want("what is left out", map[string]string{"prober_label_overflow_total": "2"})
 	run(func(r *probe.Result) { r.Measure(breaches, 1, "read") })
 	want("after a run that says less", map[string]string{read: "3", list: "0", last: "12", rows: "absent"})
@@ -126,6 +130,10 @@ func TestPersistentMeasures(t *testing.T) {
 	want("after a reload", map[string]string{read: "3", last: "12"})
 	set("another", "read")
 	want("after a reload with other settings", map[string]string{read: "3", list: "absent", last: "0"})
+	m.CreatedLines = true
+	if got := scrapeText(t, m, openFormat); !regexp.MustCompile(`\nprobe_test_breach_created\{.*\} [1-9]`).MatchString(got) || strings.Contains(got, "probe_test_proven_timestamp_seconds_created") {
+		t.Errorf("expected to be told when the counter was created, and nothing else, in\n%s", got)
+	}
 	got := scrapeText(t, m, "")
 	for _, line := range []string{"# TYPE probe_test_breach_total counter\n", "# TYPE probe_test_proven_timestamp_seconds gauge\n"} {
 		if !strings.Contains(got, line) {

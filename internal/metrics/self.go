@@ -110,9 +110,6 @@ func newSelf(build Build) *self {
 	s.registry.MustRegister(s.lag, s.running, s.queued, s.skipped, s.panics, s.denied, s.overflow, s.lost, s.sent, s.sentAt, s.checks, s.public, s.shards, s.inbound, s.loaded,
 		s.loadedAt, s.scrapeErr, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	for _, name := range []string{"prober_notification_requests_total", "prober_notification_last_success_timestamp_seconds", "prober_shards", "prober_inbound_requests_total"} {
-		s.names[name] = true // they have no series without a receiver, shards or an inbound listener
-	}
 	families, _ := s.gather() // an error shows in every scrape
 	for _, f := range families {
 		s.names[openMetricsName(f)] = true

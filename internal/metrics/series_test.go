@@ -341,6 +341,18 @@ func TestSignals_checksOfEveryAnswer(t *testing.T) {
 			if got.String() != test.want {
 				t.Errorf("expected %q, got %q", test.want, got.String())
 			}
+			reflected := "absent"
+			for _, x := range test.exchanges {
+				switch {
+				case x.Reflected != "":
+					reflected = "1"
+				case x.SoughtCredential && reflected == "absent":
+					reflected = "0"
+				}
+			}
+			if got := value(t, m, "probe_secret_reflected{"+base+"}"); got != reflected {
+				t.Errorf("whether a credential was repeated is %s, expected %s", got, reflected)
+			}
 			if text := scrapeText(t, m, textFormat, "probe_check"); len(test.checks) == 0 && strings.Contains(text, test.check) {
 				t.Errorf("a check that passed is listed:\n%s", text)
 			}
