@@ -44,7 +44,7 @@ func (run *runState) checkRevoked(r *probe.Result, v *keySetSnapshot) {
 		return
 	}
 	if run.revoked.err != nil {
-		r.Inconclusive(check, probe.Credential, "revoked: %s", run.revoked.err)
+		r.Inconclusive(check, probe.Credential, "%s", run.revoked.err)
 		return
 	}
 	still := drop.If(slices.Clone(run.revoked.list), func(kid string) bool { return len(v.set.Find(kid)) == 0 })

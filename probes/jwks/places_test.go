@@ -184,6 +184,21 @@ func TestJWKS_sourceChanges(t *testing.T) {
 	if got := stateOf(t, r); got != "" {
 		t.Errorf("expected no state, got %s", got)
 	}
+	p = jwks([]string{url + "/jwks"})
+	p.Revoked = []secret.Public{secret.Env(name).Public()}
+	r = probetest.Run(t, Kind(), p)
+	if got, want := probetest.NotPassed(r), "inconclusive\nrevoked@"+url+"/jwks inconclusive(credential): text from env "+name+": the variable is not set"; got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestJoinShort: of many only a few are told, and how many more there are.
+func TestJoinShort(t *testing.T) {
+	for want, all := range map[string]string{"a": "a", "a and b and c": "a b c", "a, b, c and 1 more": "a b c d"} {
+		if got := joinShort(strings.Fields(all)); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
 }
 
 // No connection is left open.

@@ -67,6 +67,22 @@ func TestRevocation_oneReplicaRejects(t *testing.T) {
 		"revocation fail(revoked_accepted): expected a revoked token to be rejected within 300ms, got it still accepted after *")
 }
 
+// TestRevocation_noControl: without a second token, which would be the control, nothing is revoked.
+func TestRevocation_noControl(t *testing.T) {
+	i := newIDP(t, nil)
+	asked := 0
+	i.paths["/token"] = func(w http.ResponseWriter, q *http.Request) {
+		if asked++; asked > 1 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		i.serveToken(w, q)
+	}
+	i.paths["/revoke"] = func(http.ResponseWriter, *http.Request) { t.Error("a token was revoked") }
+	probetest.WantLines(t, probetest.Run(t, Kind(), i.revoking(t, time.Second, time.Second)), "inconclusive", issued, discovered,
+		"revocation inconclusive(control_failed): a second token was not issued: expected 200, got 503")
+}
+
 // TestIssuance_discoveryHangs: «all OAuth token issuance failing» is no news of a document that does not come.
 func TestIssuance_discoveryHangs(t *testing.T) {
 	i := newIDP(t, nil)

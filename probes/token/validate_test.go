@@ -1,6 +1,8 @@
 package token
 
 import (
+	"encoding/base64"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -115,6 +117,35 @@ func TestIssued(t *testing.T) {
 	} {
 		if got := run.issued(&c.token, c.grant); !got.Equal(want) {
 			t.Errorf("got %s, expected %s", got, want)
+		}
+	}
+}
+
+// A token may be taken for expired by what it says itself or what the answer with it says, whichever is sooner, less the leeway.
+func TestExpiry(t *testing.T) {
+	sent := time.Unix(1_800_000_000, 0)
+	lives := func(life time.Duration) string {
+		claims := fmt.Sprintf(`{"iat": %d, "exp": %d}`, sent.Unix(), sent.Add(life).Unix())
+		return "eyJhbGciOiJFUzI1NiIsImtpZCI6ImEifQ." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".c2ln"
+	}
+	run := &runState{Probe: &Probe{Leeway: probe.Duration(10 * time.Second)}}
+	for name, c := range map[string]struct {
+		token   string
+		expires time.Duration // as expires_in says
+		want    time.Duration // after it was asked for; 0: it is not known
+	}{
+		"only the answer says":  {"opaque", time.Hour, time.Hour},
+		"only the token says":   {lives(5 * time.Minute), 0, 5 * time.Minute},
+		"the token, and sooner": {lives(5 * time.Minute), time.Hour, 5 * time.Minute},
+		"the token, but later":  {lives(time.Hour), time.Minute, time.Minute},
+		"nothing says":          {"opaque", 0, 0},
+	} {
+		want := time.Time{}
+		if c.want > 0 {
+			want = sent.Add(c.want - 10*time.Second)
+		}
+		if got := run.expiry(issuance.Grant{Token: c.token, Expires: c.expires, Sent: sent, Got: sent}); !got.Equal(want) {
+			t.Errorf("%s: got %s, expected %s", name, got, want)
 		}
 	}
 }
