@@ -196,12 +196,7 @@ func TestAsk_noReply(t *testing.T) {
 		}
 	})
 	t.Run("nobody listens", func(t *testing.T) {
-		gone, err := net.ListenPacket("udp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		gone.Close()
-		if _, err := new(Client).Ask(t.Context(), gone.LocalAddr().String()); !errors.Is(err, syscall.ECONNREFUSED) {
+		if _, err := new(Client).Ask(t.Context(), "127.0.0.1:1"); !errors.Is(err, syscall.ECONNREFUSED) {
 			t.Errorf("got %v", err)
 		}
 	})

@@ -136,12 +136,7 @@ func TestProxy_http2(t *testing.T) {
 
 // TestProxy_failures checks that what the proxy does wrong is not held against the target, and what the target does wrong is.
 func TestProxy_failures(t *testing.T) {
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed.Close()
-	nobody := closed.Addr().String()
+	const nobody = "127.0.0.1:1"
 	server, gateway, _ := serveProxied(t, true, false, "password-of-the-proxy")
 	_, open, _ := serveProxied(t, false, false, "")
 	dead := httptest.NewServer(&proxy{target: nobody})
