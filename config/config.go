@@ -2,8 +2,8 @@
 //
 // It is strict. An unknown key, a value of the wrong shape, a name that leads nowhere: every mistake in all files is
 // reported at once with its file and line, and any mistake refuses the whole load, since a probe that is left out in
-// silence is a question that is no longer asked. No message repeats a value of a file: it may be a secret in the wrong
-// place.
+// silence is a question that is no longer asked. A message repeats no value of a file but a plain word or a number: any other may be a
+// secret in the wrong place.
 //
 // A file goes through stages, each a function that returns its value and its mistakes: Read (bytes), parseTree,
 // readHeader, readEntries (probes), crosscheck, validate, and makeJobs.
@@ -217,14 +217,22 @@ const (
 	minMistakes = 3
 )
 
+// others follows the name of a probe whose mistake is that of others too.
+const others = " and others"
+
 // arranged returns the mistakes by file and line, each once, and says of each file how many there were if all of them are too many to be
 // read. An anchor that is used twice is wrong once.
 func (e Errors) arranged(files []File) (all Errors) {
-	byFile, seen := map[string]Errors{}, map[Mistake]bool{}
+	byFile, seen := map[string]Errors{}, map[Mistake]int{}
 	for _, m := range e {
-		if !seen[m] {
-			seen[m] = true
-			byFile[m.File] = append(byFile[m.File], m)
+		once := m
+		once.Probe = ""
+		some := byFile[m.File]
+		if at, known := seen[once]; !known {
+			seen[once] = len(some)
+			byFile[m.File] = append(some, m)
+		} else if who := &some[at].Probe; *who != m.Probe && !strings.HasSuffix(*who, others) {
+			*who += others
 		}
 	}
 	share, alone := maxMistakes, ""

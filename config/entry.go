@@ -21,13 +21,13 @@ type entry struct {
 	Name        string `yaml:"name" required:"true" doc:"Unique in the system; becomes a label of the probe's series."`
 	Type        string `yaml:"type" required:"true" doc:"The kind of probe."`
 	description `yaml:",inline"`
-	Runbook     string            `yaml:"runbook" word:"true" doc:"The procedure that the probe serves, one of those under runbooks."`
-	Severity    string            `yaml:"severity" word:"true" doc:"Overrides the runbook's."`
+	Runbook     string            `yaml:"runbook" doc:"The procedure that the probe serves, one of those under runbooks."`
+	Severity    string            `yaml:"severity" doc:"Overrides the runbook's."`
 	Interval    *probe.Duration   `yaml:"interval" doc:"How often the probe runs, from 1s to 24h. By default the file's."`
 	Timeout     *probe.Duration   `yaml:"timeout" doc:"How long a run may take, less than the interval. By default the file's."`
-	Labels      map[string]string `yaml:"labels" doc:"Constant labels, added to those of the file or replacing them."`
-	Signals     map[string]signal `yaml:"signals" doc:"By check: a series under a name that an alert already uses, such as process_up{service=\"proxy\"}; 1 while the check passes, 0 while it fails."`
-	DependsOn   []string          `yaml:"depends_on" doc:"Probes of the same system that explain a failure of this one. Recorded for alerts; no verdict depends on it."`
+	Labels      map[string]string `yaml:"labels" empty:"true" doc:"Constant labels, added to those of the file or replacing them."`
+	Signals     map[string]signal `yaml:"signals" empty:"true" doc:"By check: a series under a name that an alert already uses, such as process_up{service=\"proxy\"}; 1 while the check passes, 0 while it fails."`
+	DependsOn   []string          `yaml:"depends_on" empty:"true" doc:"Probes of the same system that explain a failure of this one. Recorded for alerts; no verdict depends on it."`
 }
 
 // A probeEntry is a probe and where it is. It is kept with its mistakes, so that others may refer to it.
@@ -36,6 +36,7 @@ type probeEntry struct {
 	entry
 	job    *probe.Job           // Probe is nil if the kind is not known
 	unread []strictyaml.Mistake // settings that could not be read
+	blank  []strictyaml.Mistake // settings that are required and empty
 	refs   []sourceRef          // settings that name where their value comes from
 	each   *each                // that it is a sample of; nil for a probe of its own
 
@@ -104,11 +105,18 @@ func (p *probeEntry) read(d *strictyaml.Decoder, kinds probe.Kinds, h *fileHeade
 	if k, known := kinds[kind]; known {
 		p.job.Kind, p.job.Probe = k, k.New()
 		p.unread = d.Decode(n, &p.entry, p.job.Probe)
+		p.blank = d.Blank
 		// Probes with equal settings ask the same. Validate may keep something of its own in a probe.
 		p.job.Settings = d.Hash(p.job.Probe, n)
-	} else { // the other keys cannot be judged
+	} else if meant := meantKinds(kind, kinds); len(meant) == 1 {
+		p.unread = d.Decode(n, &p.entry, kinds[meant[0]].New())
+	} else { // the other keys cannot be judged, but those that were probably to be the ones that are missing
 		common := d.Keys(&p.entry)
-		p.unread = d.Decode(strictyaml.Select(n, func(key string) bool { return slices.Contains(common, key) }), &p.entry)
+		p.unread = d.Decode(strictyaml.Select(n, func(key string) bool {
+			near := text.Nearest(key, []string{"name", "type"})
+			_, given := strictyaml.Lookup(n, near)
+			return slices.Contains(common, key) || near != "" && given == nil
+		}), &p.entry)
 	}
 	wrong = p.all(p.unread)
 	p.job.Versions = &probe.VersionHistory{}
@@ -116,6 +124,24 @@ func (p *probeEntry) read(d *strictyaml.Decoder, kinds probe.Kinds, h *fileHeade
 		wrong = append(wrong, p.settle(kinds, h)...)
 	}
 	return wrong
+}
+
+// meantKinds returns the kinds that somebody probably meant who wrote word: those that say it of themselves, as icmp says ping, or the one
+// whose name is nearest.
+func meantKinds(word string, kinds probe.Kinds) (meant []string) {
+	names := sorted.Keys(kinds)
+	for _, name := range names {
+		if said := strings.ToLower(" " + strings.ReplaceAll(kinds[name].Summary, "(", " ")); strings.Contains(said, " "+strings.ToLower(word)) {
+			meant = append(meant, name)
+		}
+	}
+	if near := text.Nearest(word, names); near != "" && (meant == nil || strings.EqualFold(near, word)) {
+		return []string{near}
+	}
+	if len(word) < 3 || len(meant) > 3 {
+		return nil
+	}
+	return meant
 }
 
 // settle adds to an entry what the header of its file says.
@@ -137,8 +163,11 @@ func (p *probeEntry) check(kinds probe.Kinds, h *fileHeader) (wrong Errors) {
 		wrong = append(wrong, p.mistake("name", "name %s", nameRule))
 	}
 	if p.job.Probe == nil && !p.isUnread("type") {
-		words := sorted.Keys(kinds)
-		wrong = append(wrong, p.mistake("type", "type %sis none of %s%s", text.Word(p.Type), strings.Join(words, ", "), text.DidYouMean(p.Type, words)))
+		meant := strings.Join(meantKinds(p.Type, kinds), " or ")
+		if meant != "" {
+			meant = "; did you mean " + meant + "?"
+		}
+		wrong = append(wrong, p.mistake("type", "type %sis none of %s%s", text.Word(p.Type), strings.Join(sorted.Keys(kinds), ", "), meant))
 	}
 	if p.job.Kind.Refused != "" {
 		wrong = append(wrong, p.mistake("type", "type %s: %s", p.Type, p.job.Kind.Refused))

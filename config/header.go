@@ -26,22 +26,22 @@ type header struct {
 	description `yaml:",inline"`
 	Interval    *probe.Duration    `yaml:"interval" default:"30s" doc:"How often each probe runs, from 1s to 24h."`
 	Timeout     *probe.Duration    `yaml:"timeout" default:"5s" doc:"How long a run may take, less than the interval. By default at most four fifths of the interval."`
-	Labels      map[string]string  `yaml:"labels" doc:"Constant labels for every series of every probe."`
-	Runbooks    map[string]runbook `yaml:"runbooks" doc:"The procedures that the probes serve, by name."`
+	Labels      map[string]string  `yaml:"labels" empty:"true" doc:"Constant labels for every series of every probe."`
+	Runbooks    map[string]runbook `yaml:"runbooks" empty:"true" doc:"The procedures that the probes serve, by name."`
 	Probes      []*yaml.Node       `yaml:"probes" required:"true" doc:"The probes."`
 
-	Severities map[string]probe.Response `yaml:"severities" doc:"By severity, what its alerts ask of people."`
+	Severities map[string]probe.Response `yaml:"severities" empty:"true" doc:"By severity, what its alerts ask of people."`
 
-	Maintenance []maintenance `yaml:"maintenance" doc:"Windows during which alerts stay quiet; probing and metrics continue."`
+	Maintenance []maintenance `yaml:"maintenance" empty:"true" doc:"Windows during which alerts stay quiet; probing and metrics continue."`
 
 	Public publicPage `yaml:"public" doc:"The page for customers. One file may have it, for the probes of all."`
 }
 
 // A description is what people call a system, a runbook or a probe.
 type description struct {
-	Title  string `yaml:"title" doc:"What people call it; shown on the pages and in alerts."`
-	Text   string `yaml:"description" doc:"What it is, in a sentence or two; shown on the pages."`
-	Impact string `yaml:"impact" doc:"What a failure means to customers; shown on the pages, in incident notes and in alerts. A probe without it has its runbook's, else its system's."`
+	Title  string `yaml:"title" empty:"true" doc:"What people call it; shown on the pages and in alerts."`
+	Text   string `yaml:"description" empty:"true" doc:"What it is, in a sentence or two; shown on the pages."`
+	Impact string `yaml:"impact" empty:"true" doc:"What a failure means to customers; shown on the pages, in incident notes and in alerts. A probe without it has its runbook's, else its system's."`
 }
 
 // check complains about what cannot be shown as a line of text.
@@ -57,7 +57,7 @@ func (d description) check(p place, path, who string) (wrong Errors) {
 // A runbook is a procedure for incidents.
 type runbook struct {
 	description `yaml:",inline"`
-	Severity    string `yaml:"severity" word:"true" doc:"critical, warning or info; P0 to P5; or sev0 to sev5."`
+	Severity    string `yaml:"severity" doc:"critical, warning or info; P0 to P5; or sev0 to sev5."`
 	URL         string `yaml:"url" doc:"URL of the procedure."`
 	SLO         *slo   `yaml:"slo" doc:"The objective of its probes together: alerts tell that its budget is spent too fast."`
 }
@@ -118,6 +118,21 @@ func (p place) all(found []strictyaml.Mistake) (wrong Errors) {
 	return wrong
 }
 
+// foreign are keys at the top of the files of others, and whose they are.
+var foreign = [...]string{
+	"modules", "blackbox_exporter" + imported,
+	"scrape_configs", "Prometheus" + imported,
+	"endpoints", "gatus" + imported,
+	"groups", "Prometheus' rules; prober rules makes such a file from a configuration",
+	"route", "Alertmanager; prober rules --alertmanager makes such a file from a configuration",
+	"basic_auth_users", "--web.config.file",
+	"tls_server_config", "--web.config.file",
+	"services", "Docker Compose",
+	"apiVersion", "Kubernetes; a configuration may be in it, as a ConfigMap that is mounted",
+}
+
+const imported = "; prober import translates it, see docs/coming-from.md"
+
 // readHeader reads what a file says beside its probes. What is wrong has its default. Keys that begin with "x-" belong
 // to whoever writes the file, as places for anchors.
 func readHeader(d *strictyaml.Decoder, file string, t *tree) (*fileHeader, Errors) {
@@ -126,9 +141,11 @@ func readHeader(d *strictyaml.Decoder, file string, t *tree) (*fileHeader, Error
 	if root == nil {
 		return h, nil
 	}
-	if _, modules := strictyaml.Lookup(root, "modules"); modules != nil {
-		if _, system := strictyaml.Lookup(root, "system"); system == nil {
-			return h, Errors{h.mistake("modules", "this looks like a configuration of blackbox_exporter; a module with its targets becomes probes of type http, see docs/coming-from.md")}
+	if _, system := strictyaml.Lookup(root, "system"); system == nil {
+		for i := 0; i < len(foreign); i += 2 {
+			if key, _ := strictyaml.Lookup(root, foreign[i]); key != nil {
+				return h, Errors{h.mistakeAt(key.Line, "%s: this is a file of %s", foreign[i], foreign[i+1])}
+			}
 		}
 	}
 	mine := func(key string) bool { return !strings.HasPrefix(key, "x-") }

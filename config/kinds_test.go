@@ -17,6 +17,7 @@ func kinds() probe.Kinds {
 		"web": {New: func() probe.Probe { return &web{Method: "GET", Within: probe.Duration(2e9), Retry: retry{Times: 1}} }},
 		"ping": {
 			New:      func() probe.Probe { return &ping{Count: 3} },
+			Summary:  "echo requests (SSH): replies",
 			Measures: []*probe.Measure{{Name: "probe_ping_rtt_seconds", Labels: []string{"target", "peer", "path"}}},
 		},
 	}

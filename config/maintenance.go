@@ -15,7 +15,7 @@ import (
 type maintenance struct {
 	probe.WindowTimes `yaml:",inline"`
 
-	Probes []string `yaml:"probes" doc:"The probes that it is about. By default all of the system."`
+	Probes []string `yaml:"probes" empty:"true" doc:"The probes that it is about. By default all of the system."`
 	Why    string   `yaml:"why" doc:"Shown on the page and in the incident note."`
 }
 

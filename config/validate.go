@@ -7,6 +7,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"gopkg.in/yaml.v3"
+
 	"prober/internal/probe"
 	"prober/internal/sorted"
 	"prober/internal/strictyaml"
@@ -33,13 +35,33 @@ func (p *probeEntry) validate() (wrong Errors) {
 	}
 	for _, e := range refused {
 		if !p.isUnread(e.Path) { // it would be an echo
-			wrong = append(wrong, p.mistake(e.Path, "%s", e.Error()))
+			wrong = append(wrong, p.mistake(e.Path, "%s%s", e.Error(), p.got(e)))
 		}
 	}
-	if refused == nil && p.unread == nil {
+	for _, m := range p.blank {
+		if !slices.ContainsFunc(refused, func(e probe.SettingError) bool { return m.Concerns(e.Path) }) {
+			wrong = append(wrong, p.mistakeAt(m.Line, "%s", m.Text))
+		}
+	}
+	if wrong == nil && p.unread == nil {
 		wrong = p.checkSignals()
 	}
 	return wrong
+}
+
+// got says what is written where something else was expected, if the message does not, and if it can be no secret.
+func (p *probeEntry) got(e probe.SettingError) string {
+	for _, other := range []string{", got ", ": ", "; ", " beside ", "expected a name of letters"} { // the last is about a key, as a rule
+		if strings.Contains(e.Text, other) {
+			return ""
+		}
+	}
+	if n, _ := strictyaml.Find(p.node(), e.Path); n != nil && n.Kind == yaml.ScalarNode && strings.HasPrefix(e.Text, "expected ") {
+		if word := text.Word(n.Value); word != "" {
+			return ", got " + word[:len(word)-1]
+		}
+	}
+	return ""
 }
 
 // checkSignals refuses a signal of a check that the probe never notes: it would be absent for ever.

@@ -27,7 +27,7 @@ import (
 type Login struct {
 	URL            string           `yaml:"url" required:"true" doc:"where to log in"`
 	Method         string           `yaml:"method,omitempty" default:"POST" doc:"the method of the request"`
-	Headers        map[string]Value `yaml:"headers,omitempty" mask:"true" doc:"headers to send; each a text, {file: PATH} or {env: NAME}"`
+	Headers        map[string]Value `yaml:"headers,omitempty" empty:"true" mask:"true" doc:"headers to send; each a text, {file: PATH} or {env: NAME}"`
 	Bearer         secret.Secret    `yaml:"bearer,omitempty" doc:"a token to log in with, sent as Authorization: Bearer"`
 	Basic          *Basic           `yaml:"basic,omitempty" doc:"a user and a password to log in with, sent as Authorization: Basic"`
 	JSON           LoginJSON        `yaml:"json,omitempty" mask:"true" doc:"the body, as JSON; any value in it may be {file: PATH} or {env: NAME}"`

@@ -25,7 +25,7 @@ import (
 // Settings are shared by all kinds of probes that speak HTTP. A kind embeds them with `yaml:",inline"`. They do not
 // change once Client has been called.
 type Settings struct {
-	Headers        map[string]Value `yaml:"headers,omitempty" mask:"true" doc:"headers to send; each a text, {file: PATH} or {env: NAME}"`
+	Headers        map[string]Value `yaml:"headers,omitempty" empty:"true" mask:"true" doc:"headers to send; each a text, {file: PATH} or {env: NAME}"`
 	Bearer         secret.Secret    `yaml:"bearer,omitempty" doc:"a token to send as Authorization: Bearer"`
 	Basic          *Basic           `yaml:"basic,omitempty" doc:"a user and a password to send as Authorization: Basic"`
 	OAuth2         *OAuth2          `yaml:"oauth2,omitempty" doc:"where to fetch the token to send, by a grant of OAuth 2.0"`
@@ -72,8 +72,8 @@ type OAuth2 struct {
 	Username     string            `yaml:"username,omitempty" doc:"the user, for the grant password"`
 	Password     secret.Secret     `yaml:"password,omitempty" doc:"the user's password, for the grant password"`
 	RefreshToken secret.Secret     `yaml:"refresh_token,omitempty" doc:"the refresh token, for the grant refresh_token"`
-	Scopes       []string          `yaml:"scopes,omitempty" doc:"scopes to request"`
-	Params       map[string]string `yaml:"params,omitempty" mask:"true" doc:"further parameters of the token request, such as audience"`
+	Scopes       []string          `yaml:"scopes,omitempty" empty:"true" doc:"scopes to request"`
+	Params       map[string]string `yaml:"params,omitempty" empty:"true" mask:"true" doc:"further parameters of the token request, such as audience"`
 	AuthStyle    string            `yaml:"auth_style,omitempty" default:"header" doc:"header (the client's secret as HTTP Basic) or params"`
 }
 

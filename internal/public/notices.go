@@ -29,9 +29,9 @@ const (
 
 // notices is what operators say on the page.
 type notices struct {
-	Announcements []announcement `yaml:"announcements" doc:"What customers are to know."`
-	Maintenance   []maintenance  `yaml:"maintenance" doc:"Planned work."`
-	Incidents     []incidentText `yaml:"incidents" doc:"What customers are to know of incidents that the page lists."`
+	Announcements []announcement `yaml:"announcements" empty:"true" doc:"What customers are to know."`
+	Maintenance   []maintenance  `yaml:"maintenance" empty:"true" doc:"Planned work."`
+	Incidents     []incidentText `yaml:"incidents" empty:"true" doc:"What customers are to know of incidents that the page lists."`
 }
 
 // A words is a text and which components it is about.
@@ -39,7 +39,7 @@ type words struct {
 	At         moment   `yaml:"at" required:"true" doc:"When it was announced, after RFC 3339; not shown before. The feed knows it by this time: keep it when you change the text."`
 	Title      string   `yaml:"title" required:"true" doc:"The heading."`
 	Text       string   `yaml:"text" doc:"More of it. An empty line begins a paragraph."`
-	Components []string `yaml:"components" doc:"The components that it is about. By default none in particular."`
+	Components []string `yaml:"components" empty:"true" doc:"The components that it is about. By default none in particular."`
 	Updated    moment   `yaml:"updated" doc:"When it was changed last, after RFC 3339; tells readers of the feed that it is news."`
 }
 

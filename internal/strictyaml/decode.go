@@ -22,11 +22,16 @@ type Decoder struct {
 	// AfterDecode, if not nil, gets a pointer to each struct, and to each value that has read itself with UnmarshalYAML, with
 	// the node that it was read from and the path of the setting.
 	AfterDecode func(v any, n *yaml.Node, path string)
+
+	// Blank lists what is required and has an empty value, as of the last Decode. They are no mistakes of it: whoever uses the value may say
+	// better why it is needed.
+	Blank []Mistake
 }
 
 // Decode reads a mapping into structs that share it, given as pointers. It returns every mistake; what can be read is
 // set all the same.
 func (d *Decoder) Decode(n *yaml.Node, into ...any) []Mistake {
+	d.Blank = nil
 	r := reader{Decoder: d}
 	var structs []reflect.Value
 	for _, p := range into {
@@ -110,6 +115,9 @@ func (r *reader) short(n *yaml.Node, at path, v reflect.Value, short *field) {
 		r.fail(n, at, "wants %s or keys, got %s", wanted(short.typ), Describe(n))
 		return
 	}
+	if r.nothing(n, at, short) {
+		return
+	}
 	v.SetZero()
 	r.value(n, at, v.FieldByIndex(short.index))
 }
@@ -165,8 +173,7 @@ func (r *reader) structs(n *yaml.Node, at path, into ...reflect.Value) {
 		switch {
 		case f == nil:
 			given = append(given, r.unknown(n, key, value, at, into))
-		case current && f.word && value.Kind == yaml.ScalarNode && value.Value == "":
-			r.fail(value, at.key(key.Value), "has no value") // as a template leaves it that was filled in with nothing
+		case current && r.nothing(value, at.key(key.Value), f):
 		case current:
 			r.value(value, at.key(key.Value), v.FieldByIndex(f.index))
 		default:
@@ -182,6 +189,37 @@ func (r *reader) structs(n *yaml.Node, at path, into ...reflect.Value) {
 		}
 		r.decoded(v.Addr().Interface(), n, at)
 	}
+}
+
+// nothing refuses a value that says no more than a key that is not given, as a template leaves it that was filled in with nothing: an empty
+// text, list or mapping. It reports whether it did.
+func (r *reader) nothing(n *yaml.Node, at path, f *field) bool {
+	if n.Value != "" || n.Content != nil || f.empty || f.own {
+		return false
+	}
+	is := yaml.MappingNode
+	switch f.typ.Kind() {
+	case reflect.String:
+		is = yaml.ScalarNode
+	case reflect.Slice:
+		is = yaml.SequenceNode
+	case reflect.Map:
+		if f.typ.Elem() == anyType {
+			return false
+		}
+	case reflect.Struct:
+	default:
+		return false
+	}
+	switch {
+	case n.Kind != is || IsNull(n):
+	case !f.required:
+		r.fail(n, at, "has no value")
+		return true
+	case is != yaml.MappingNode: // whose own keys are missing
+		r.Blank = append(r.Blank, mistake(n.Line, at, "has no value"))
+	}
+	return false
 }
 
 // find returns the field of a key, and the struct that has it. It is not current if the key is an old name; nil if there is none.
@@ -239,7 +277,10 @@ func (r *reader) mapping(n *yaml.Node, at path, v reflect.Value) {
 			element.Set(reflect.New(t.Elem().Elem()))
 			read = element.Elem()
 		}
-		r.value(value, at.key(key.Value), read)
+		before := len(r.found)
+		if r.value(value, at.key(key.Value), read); len(r.found) > before && element.Kind() == reflect.String {
+			continue // or it would be an empty text
+		}
 		table.SetMapIndex(reflect.ValueOf(key.Value).Convert(t.Key()), element)
 	}
 	v.Set(table)

@@ -52,7 +52,8 @@ type field struct {
 	renamed   []string
 	mask      bool
 	omitEmpty bool
-	word      bool // an empty text is refused
+	empty     bool // an empty value is as good as none
+	own       bool // the type has its own way from YAML
 }
 
 func (d *Decoder) typeOf(t reflect.Type) *structType {
@@ -100,7 +101,7 @@ func readType(t reflect.Type) (out structType) {
 		}
 		field := field{
 			key: key, index: []int{i}, typ: f.Type, required: f.Tag.Get("required") == "true",
-			doc: f.Tag.Get("doc"), byDefault: f.Tag.Get("default"), mask: f.Tag.Get("mask") == "true", omitEmpty: options == "omitempty", word: f.Tag.Get("word") == "true",
+			doc: f.Tag.Get("doc"), byDefault: f.Tag.Get("default"), mask: f.Tag.Get("mask") == "true", omitEmpty: options == "omitempty", empty: f.Tag.Get("empty") == "true", own: hasUnmarshaler(f.Type),
 		}
 		if old := f.Tag.Get("renamed"); old != "" {
 			field.renamed = strings.Split(old, ",")

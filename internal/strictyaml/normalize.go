@@ -39,7 +39,7 @@ func (t *normalizer) parseAs(kind yaml.Kind, wants string, data []byte, max int)
 		return nil, []Mistake{{Text: fmt.Sprintf("the file holds more than %d values", maxUnfolded)}}
 	case !utf8.Valid(data):
 		line := 1 + slices.IndexFunc(bytes.Split(data, []byte{'\n'}), invalid)
-		return nil, []Mistake{{Line: line, Text: "the file is not valid UTF-8"}}
+		return nil, []Mistake{{Line: line, Text: "the file is not valid UTF-8; save it as UTF-8"}}
 	}
 	root, wrong := document(data)
 	switch {
@@ -132,6 +132,9 @@ func commonTag(n *yaml.Node) bool {
 		return n.ShortTag() == "!!map"
 	case yaml.SequenceNode:
 		return n.ShortTag() == "!!seq"
+	}
+	if n.Style&yaml.TaggedStyle != 0 {
+		return n.ShortTag() == "!!str"
 	}
 	switch n.ShortTag() {
 	case "!!str", "!!int", "!!float", "!!bool", "!!null", "!!timestamp", "!!merge":

@@ -176,5 +176,5 @@ func without(values []string, s string) string {
 			b.WriteString("…")
 		}
 	}
-	return b.String()
+	return strings.ReplaceAll(b.String(), `, got "…"`, "")
 }

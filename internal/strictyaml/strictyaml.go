@@ -13,6 +13,8 @@
 //	                    it. The decoder does not set it: that is up to the code that uses the field.
 //	renamed:"old,older" keys that the field had before. They are refused, with a message that says the new name.
 //	mask:"true"         a credential may be among what is written out here, so Mask hides it
+//	empty:"true"        an empty text, list or mapping is as good as none; for any other key that may be left out it is refused, since what
+//	                    a template filled in with nothing would be a question that is no longer asked
 //	short:"true"        a value that is no mapping, in place of the struct, is that of this field. The key may be "-".
 package strictyaml
 

@@ -62,7 +62,7 @@ var (
 // hints say in a person's words what the parser means most of the time. All its texts are constants but the one
 // that repeats an anchor, and a password may begin with "*".
 var hints = map[string]string{
-	"mapping values are not allowed":   `a ": " within a value, or a key indented too far; put the value in quotes`,
+	"mapping values are not allowed":   `a ": " within a value that needs quotes, a key indented too far, or no space behind ":" or "-" above`,
 	"did not find expected key":        "this does not go on with the keys above: it is indented unevenly, or the value needs quotes",
 	"did not find expected '-'":        "this does not go on with the list above: it is indented unevenly",
 	"did not find expected ',' or '}'": "a brace that was opened is not closed, or a value in braces needs quotes",
@@ -71,6 +71,9 @@ var hints = map[string]string{
 	"found character that cannot":      "this character begins no value; put the value in quotes",
 	"found unexpected end of stream":   "the quotes that open here are never closed",
 	"could not find expected ':'":      `a key and its value are parted by ": "`,
+	"did not find expected <docu":      "the document ended above, and this does not belong to it",
+	"found unknown escape character":   `in double quotes "\" begins an escape such as \n; put the value in single quotes`,
+	"control characters are":           "a character that cannot be in a text file; save the file as UTF-8",
 	"unknown anchor":                   `a value that begins with "*" stands for an anchor, and there is none of this name; put the value in quotes`,
 }
 

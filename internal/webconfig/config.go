@@ -29,7 +29,7 @@ type config struct {
 	TLS   tlsSettings       `yaml:"tls_server_config"`
 	HTTP  httpSettings      `yaml:"http_server_config"`
 	Rate  rateSettings      `yaml:"rate_limit"`
-	Users map[string]string `yaml:"basic_auth_users"` // the bcrypt hashes of their passwords
+	Users map[string]string `yaml:"basic_auth_users" empty:"true"` // the bcrypt hashes of their passwords
 
 	file     string
 	root     *yaml.Node // nil if the file is empty
@@ -39,7 +39,7 @@ type config struct {
 
 type httpSettings struct {
 	HTTP2   boolean           `yaml:"http2"`
-	Headers map[string]string `yaml:"headers"`
+	Headers map[string]string `yaml:"headers" empty:"true"`
 }
 
 type rateSettings struct {

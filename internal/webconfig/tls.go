@@ -21,11 +21,11 @@ type tlsSettings struct {
 	KeyFile      string   `yaml:"key_file"`
 	ClientCAFile string   `yaml:"client_ca_file"`
 	ClientAuth   string   `yaml:"client_auth_type"`
-	AllowedSANs  []string `yaml:"client_allowed_sans"` // nil if any will do
+	AllowedSANs  []string `yaml:"client_allowed_sans" empty:"true"` // nil if any will do
 	MinVersion   *string  `yaml:"min_version"`
 	MaxVersion   *string  `yaml:"max_version"`
-	CipherSuites []string `yaml:"cipher_suites"`
-	Curves       []string `yaml:"curve_preferences"`
+	CipherSuites []string `yaml:"cipher_suites" empty:"true"`
+	Curves       []string `yaml:"curve_preferences" empty:"true"`
 	PreferServer boolean  `yaml:"prefer_server_cipher_suites"` // without effect: Go chooses
 }
 

@@ -13,7 +13,7 @@ import (
 type Freeze struct {
 	Windows  []FreezeWindow `yaml:"windows" doc:"when: from one time to another, or weekly"`
 	Incident string         `yaml:"incident" doc:"a severity such as P1: while a probe of the system fails that has this severity, or a more urgent one; rollbacks are allowed"`
-	Allow    []string       `yaml:"allow" doc:"versions that may be deployed all the same, such as a fix"`
+	Allow    []string       `yaml:"allow" empty:"true" doc:"versions that may be deployed all the same, such as a fix"`
 
 	windows []probe.Window
 }

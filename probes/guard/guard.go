@@ -37,9 +37,9 @@ type Probe struct {
 	Rows      jsonpath.Path `yaml:"rows" doc:"where the JSON of such an answer has its rows"`
 	OrgOfRows jsonpath.Path `yaml:"org_of_rows" doc:"where it has the org of each row, if the queries select it: a row of any other org is a foreign row"`
 
-	Corpus  []string          `yaml:"corpus" doc:"whose queries to send: classics, clickhouse, clickhouse-outbound"`
+	Corpus  []string          `yaml:"corpus" empty:"true" doc:"whose queries to send: classics, clickhouse, clickhouse-outbound"`
 	Queries map[string]string `yaml:"queries" doc:"by name, further queries that the guard must reject; with the variables of the corpora"`
-	Exempt  map[string]string `yaml:"exempt" doc:"by the name of a case that the guard accepts with good reason, why it does"`
+	Exempt  map[string]string `yaml:"exempt" empty:"true" doc:"by the name of a case that the guard accepts with good reason, why it does"`
 
 	KnowsColumns bool   `yaml:"knows_columns" doc:"by your word, the guard rejects columns that it does not know in the same words; leaves out the check mistake"`
 	Repeat       int    `yaml:"repeat" default:"1" doc:"how often a run sends each query; more find a guard that rejects by chance"`

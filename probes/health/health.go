@@ -110,7 +110,13 @@ func (h *Probe) Validate() error {
 	}
 	client, err := h.ClientFor(map[string]string{"service": h.Service})
 	if err == nil && h.Service != "" {
-		_, err = h.ClientFor(map[string]string{"live.path": h.Service + h.Live.Path, "ready.path": h.Service + h.Ready.Path})
+		urls := map[string]string{}
+		for key, path := range map[string]string{"live.path": h.Live.Path, "ready.path": h.Ready.Path} {
+			if strings.HasPrefix(path, "/") { // or it is refused already
+				urls[key] = h.Service + path
+			}
+		}
+		_, err = h.ClientFor(urls)
 	}
 	h.client = client
 	other := h.ForOtherHost()

@@ -129,10 +129,10 @@ func (p *Probe) Validate() error {
 	bounded("duration.min", p.Duration.Min)
 	bounded("duration.max", p.Duration.Max)
 	bounded("min_gap", p.MinGap)
-	if p.Duration.Min != nil && *p.Duration.Min >= p.limit() {
+	if p.Duration.Min != nil && *p.Duration.Min >= p.limit() && p.limit() > 0 {
 		wrong = append(wrong, probe.Settingf("duration.min", "expected less than the maximum, %s", p.limit()))
 	}
-	if p.MinGap != nil && p.Period != 0 && *p.MinGap >= p.Period {
+	if p.MinGap != nil && p.Period > 0 && *p.MinGap >= p.Period {
 		wrong = append(wrong, probe.Settingf("min_gap", "expected less than the period, %s", p.Period))
 	}
 	return errors.Join(wrong...)

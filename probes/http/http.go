@@ -99,7 +99,7 @@ func (p *Probe) Validate() error {
 	if p.Expect.Status.IsZero() {
 		p.Expect.Status = httpx.Success
 	}
-	wrong = append(wrong, probe.InSetting("expect", p.Expect.Validate(strings.HasPrefix(p.URL, "https://"))))
+	wrong = append(wrong, probe.InSetting("expect", p.Expect.Validate(!strings.HasPrefix(strings.ToLower(p.URL), "http://"))))
 	for name, path := range p.Gauges {
 		if path.IsZero() || name == "" {
 			wrong = append(wrong, probe.Settingf("gauges."+name, "expected a name and a JSON path"))
@@ -114,7 +114,7 @@ func (p *Probe) Validate() error {
 	if p.Expect.Certificate != nil && p.Connection == "reuse" {
 		wrong = append(wrong, probe.Settingf("expect.certificate", "a kept connection has the certificate of the day when it was opened; leave out connection: reuse"))
 	}
-	if negative := p.Expect.Negative(); negative != "" && p.Control == nil {
+	if negative := p.Expect.Negative(); negative != "" && p.Control == nil && (strings.HasPrefix(negative, "status") || p.Expect.Content.Validate() == nil) {
 		wrong = append(wrong, probe.Settingf("expect", "%s is negative: a target that is down or wrong would meet it too; name the request that must succeed under control", negative))
 	}
 	if p.Control != nil {
@@ -122,7 +122,7 @@ func (p *Probe) Validate() error {
 		if idle := p.idleControl(); idle != "" {
 			wrong = append(wrong, probe.Settingf("control", "%s", idle))
 		}
-		if negative := p.control.Expect.Negative(); negative != "" {
+		if negative := p.control.Expect.Negative(); negative != "" && p.control.Expect.Content.Validate() == nil {
 			wrong = append(wrong, probe.Settingf("control.expect", "%s is negative and controls nothing", negative))
 		}
 		own := probe.SettingErrors(errors.Join(wrong...))

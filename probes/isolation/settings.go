@@ -22,7 +22,7 @@ type Credential struct {
 	Basic   *httpx.Basic           `yaml:"basic" doc:"a user and a password to send as Authorization: Basic"`
 	OAuth2  *httpx.OAuth2          `yaml:"oauth2" doc:"where to fetch the token to send, by a grant of OAuth 2.0"`
 	Login   *httpx.Login           `yaml:"login" doc:"a request whose response has the token to send"`
-	Headers map[string]httpx.Value `yaml:"headers" mask:"true" doc:"headers with the org's credential; each a text, {file: PATH} or {env: NAME}"`
+	Headers map[string]httpx.Value `yaml:"headers" empty:"true" mask:"true" doc:"headers with the org's credential; each a text, {file: PATH} or {env: NAME}"`
 }
 
 // An Org is one test org and the credential to act as it.
@@ -52,7 +52,7 @@ type Identity struct {
 type Request struct {
 	Method  string            `yaml:"method" doc:"default: GET; POST to create, PUT to update, DELETE to delete"`
 	URL     string            `yaml:"url" required:"true" short:"true" doc:"path below base, or a URL"`
-	Headers map[string]string `yaml:"headers" mask:"true" doc:"headers of this request"`
+	Headers map[string]string `yaml:"headers" empty:"true" mask:"true" doc:"headers of this request"`
 	JSON    map[string]any    `yaml:"json" mask:"true" doc:"what to send, as JSON"`
 	Body    string            `yaml:"body" mask:"true" doc:"what to send, as text"`
 	Status  httpx.Statuses    `yaml:"status" default:"2xx" doc:"statuses of success"`

@@ -25,7 +25,7 @@ type Probe struct {
 	URLs      []string            `yaml:"urls" doc:"key sets of verifiers that have one address each, or of the issuer"`
 	Verifiers map[string]Verifier `yaml:"verifiers" doc:"by name, verifiers with replicas or without an endpoint"`
 	Kids      []secret.Public     `yaml:"kids" doc:"ids of keys that every verifier must have; each a text, {file: PATH} or {env: NAME}"`
-	Revoked   []secret.Public     `yaml:"revoked" doc:"ids of keys that no verifier may have"`
+	Revoked   []secret.Public     `yaml:"revoked" empty:"true" doc:"ids of keys that no verifier may have"`
 	Issuance  *httpx.OAuth2       `yaml:"issuance" renamed:"fresh" doc:"where a token is issued in each run; the key that signed it must be published"`
 	Algs      []string            `yaml:"algs" doc:"signature algorithms that verifiers allow; default: all asymmetric ones"`
 

@@ -34,7 +34,7 @@ type Forgeries struct {
 	Claims    map[string]any `yaml:"claims" doc:"claims to forge from, if the valid token is opaque"`
 	Algorithm string         `yaml:"algorithm" default:"RS256" doc:"of real tokens, if the valid token is opaque"`
 	KeyID     string         `yaml:"kid" doc:"of real tokens, if the valid token is opaque"`
-	Except    []string       `yaml:"except" doc:"forged tokens to leave out, by name"`
+	Except    []string       `yaml:"except" empty:"true" doc:"forged tokens to leave out, by name"`
 
 	AllUnknownKids bool `yaml:"all_unknown_kids" doc:"in each run present all tokens that name no key of the verifier, which may fetch the key set for each; otherwise they take turns"`
 }

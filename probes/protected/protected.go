@@ -49,7 +49,7 @@ type Caller struct {
 	Basic   *httpx.Basic           `yaml:"basic" doc:"the caller's user and password"`
 	OAuth2  *httpx.OAuth2          `yaml:"oauth2" doc:"where the caller's token is fetched, by a grant of OAuth 2.0"`
 	Login   *httpx.Login           `yaml:"login" doc:"a request whose response has the caller's token"`
-	Headers map[string]httpx.Value `yaml:"headers" mask:"true" doc:"headers of this caller, added to those of all"`
+	Headers map[string]httpx.Value `yaml:"headers" empty:"true" mask:"true" doc:"headers of this caller, added to those of all"`
 }
 
 // The callers that have a meaning of their own, and the checks that are no caller's.

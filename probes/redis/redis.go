@@ -53,7 +53,7 @@ type Writes struct {
 // Keys says how the names of keys must look.
 type Keys struct {
 	Allowed   []string       `yaml:"allowed" required:"true" doc:"RE2 patterns for the beginnings of names; each name must match one"`
-	Planted   []string       `yaml:"planted" doc:"keys that are there all the time; a pass that does not meet them has seen nothing"`
+	Planted   []string       `yaml:"planted" empty:"true" doc:"keys that are there all the time; a pass that does not meet them has seen nothing"`
 	Words     []string       `yaml:"words" doc:"words that messages and labels may show of a name; all else is N, HEX, UUID or *"`
 	HoldData  []string       `yaml:"hold_data" doc:"RE2 patterns for the beginnings of names that may look like data, such as celery@host"`
 	Databases []int          `yaml:"databases" doc:"the numbers of the databases that are looked at; default: 0"`

@@ -22,7 +22,7 @@ type Probe struct {
 	Tables    []string          `yaml:"tables" doc:"names of tables that must be there"`
 	MinTables int               `yaml:"min_tables" doc:"how many tables must be there at least, those that are exempt aside; default: the number of tables"`
 	Names     []string          `yaml:"names" doc:"names of further tables, views and functions that messages may show; others are shown as a hash"`
-	Exempt    map[string]string `yaml:"exempt" doc:"by the name of a table, view or function that is for all tenants, why it is"`
+	Exempt    map[string]string `yaml:"exempt" empty:"true" doc:"by the name of a table, view or function that is for all tenants, why it is"`
 	Column    string            `yaml:"column" required:"true" doc:"the column that says whose a row is, at which every policy must look"`
 	Columns   map[string]string `yaml:"columns" doc:"by table, the column at which its policies look instead, such as a foreign key"`
 

@@ -23,7 +23,7 @@ type Probe struct {
 	Query     string           `yaml:"query" doc:"the question: one statement that reads"`
 	Control   string           `yaml:"control" doc:"a statement whose first value must be above zero, such as the number of all rows"`
 	Violation string           `yaml:"violation" doc:"a statement whose answer must break the limits, which shows that the query can"`
-	Values    map[string]Value `yaml:"values" doc:"by name, a number in each row of the answer, and its limits"`
+	Values    map[string]Value `yaml:"values" empty:"true" doc:"by name, a number in each row of the answer, and its limits"`
 	By        *By              `yaml:"by" doc:"what tells the rows of the answer apart"`
 	Empty     string           `yaml:"empty" doc:"what an answer without a row means: pass or fail; default: nothing is known then"`
 

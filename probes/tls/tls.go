@@ -61,7 +61,7 @@ var (
 func Kind() probe.Kind {
 	return probe.Kind{
 		New:      func() probe.Probe { return New() },
-		Summary:  "how a server speaks TLS: chain, names, expiry, versions that it accepts and refuses, client certificates, behind STARTTLS too",
+		Summary:  "how a server speaks TLS (SSL): chain, names, expiry, versions that it accepts and refuses, client certificates, behind STARTTLS too",
 		Measures: []*probe.Measure{presentedGauge, versionGauge, expect.CertificateExpiring},
 		Reasons:  append(dialogue.Reasons(), reasonVersion, reasonAccepted, reasonNobody),
 	}

@@ -25,16 +25,16 @@ type Probe struct {
 	TokenURL  string `yaml:"token_url" doc:"where tokens are issued; default: from discovery"`
 	JWKSURI   string `yaml:"jwks_uri" doc:"where the issuer's keys are; default: from discovery"`
 
-	AllowHosts []string `yaml:"allow_hosts" doc:"further hosts, host or host:port, on which discovery may name endpoints; the client's secret goes there"`
+	AllowHosts []string `yaml:"allow_hosts" empty:"true" doc:"further hosts, host or host:port, on which discovery may name endpoints; the client's secret goes there"`
 
 	ClientID     string            `yaml:"client_id" required:"true" doc:"the client's name at the issuer"`
 	ClientSecret secret.Secret     `yaml:"client_secret" required:"true" doc:"the client's secret"`
 	Auth         string            `yaml:"auth" doc:"how the secret is sent: basic (client_secret_basic) or post (client_secret_post)"`
-	Scopes       []string          `yaml:"scopes" doc:"scopes to request"`
-	Params       map[string]string `yaml:"params" mask:"true" doc:"further parameters of the token request, such as resource"`
+	Scopes       []string          `yaml:"scopes" empty:"true" doc:"scopes to request"`
+	Params       map[string]string `yaml:"params" empty:"true" mask:"true" doc:"further parameters of the token request, such as resource"`
 
 	Opaque   bool            `yaml:"opaque" doc:"the tokens are not JWTs: nothing in them can be verified here"`
-	Audience string          `yaml:"audience" doc:"what the token's aud must contain; required unless the tokens are opaque"`
+	Audience string          `yaml:"audience" empty:"true" doc:"what the token's aud must contain; required unless the tokens are opaque"`
 	Algs     []string        `yaml:"algs" doc:"signature algorithms that verifiers allow; default: all asymmetric ones"`
 	Lifetime Lifetime        `yaml:"lifetime" doc:"how long a token may be valid"`
 	Leeway   probe.Duration  `yaml:"leeway" doc:"how far the issuer's clock may be from the prober's"`

@@ -25,7 +25,7 @@ type Probe struct {
 	Public    string          `yaml:"public" required:"true" doc:"the URL at which the sender reaches the listener of --inbound.listen-address, with {token} for the token"`
 	Token     secret.Secret   `yaml:"token" required:"true" doc:"a random text of at least 22 characters that makes the path one that nobody can guess"`
 	Signature Signature       `yaml:"signature" doc:"how deliveries are signed"`
-	ID        httpx.Source    `yaml:"id" doc:"where a delivery has the id of its event, the same in each attempt; default with the scheme standard: webhook-id"`
+	ID        httpx.Source    `yaml:"id" empty:"true" doc:"where a delivery has the id of its event, the same in each attempt; default with the scheme standard: webhook-id"`
 	Key       httpx.Source    `yaml:"key" doc:"where a delivery has the idempotency key, which must be the same in each attempt; default with the scheme standard: webhook-id"`
 	Trigger   *Trigger        `yaml:"trigger" doc:"the request that has the sender deliver an event; without it the probe waits for what comes by itself"`
 	Within    probe.Duration  `yaml:"within" default:"1m" doc:"how long the first attempt may take after the trigger; without trigger, the longest time without a delivery"`
@@ -63,7 +63,7 @@ type Signature struct {
 	Cache     probe.Duration  `yaml:"cache" doc:"of jws: how long receivers are told to keep the key set; a key must be published that long before it signs"`
 	Grace     probe.Duration  `yaml:"grace" doc:"of jws: how long a key stays published after its last signature"`
 	Typ       string          `yaml:"typ" doc:"of jws: the typ that its header must have, such as secevent+jwt; without it a token that the same keys signed is taken for a delivery"`
-	Revoked   []secret.Public `yaml:"revoked" doc:"of jws: ids of keys that must neither be published nor sign; each a text, {file: PATH} or {env: NAME}"`
+	Revoked   []secret.Public `yaml:"revoked" empty:"true" doc:"of jws: ids of keys that must neither be published nor sign; each a text, {file: PATH} or {env: NAME}"`
 }
 
 // A Trigger is the request that has the sender deliver an event. Its texts may contain {case}, the name of the case, and {nonce},
@@ -100,7 +100,7 @@ func (a Answer) accepts() bool { return a.Status/100 == 2 && a.After == 0 }
 
 // Dead is the request that lists dead letters.
 type Dead struct {
-	Headers map[string]httpx.Value `yaml:"headers" mask:"true" doc:"headers to send; each a text, {file: PATH} or {env: NAME}"`
+	Headers map[string]httpx.Value `yaml:"headers" empty:"true" mask:"true" doc:"headers to send; each a text, {file: PATH} or {env: NAME}"`
 	Bearer  secret.Secret          `yaml:"bearer" doc:"a token to send as Authorization: Bearer, in place of the credential of the trigger"`
 	URL     string                 `yaml:"url" required:"true" doc:"the URL of the list, with {id} for the event if need be"`
 	Has     string                 `yaml:"has" required:"true" doc:"RFC 9535 path that finds something if the event {id} is in the list: $.items[?@.event_id == '{id}']"`

@@ -13,7 +13,7 @@ import (
 type Certificate struct {
 	Warn     *probe.Duration `yaml:"warn" short:"true" doc:"a remaining validity below this raises ProbeCertificateExpiring; the check still passes"`
 	Fail     *probe.Duration `yaml:"fail" doc:"a remaining validity below this fails the check; by default a quarter of warn"`
-	Severity string          `yaml:"severity" word:"true" doc:"severity of ProbeCertificateExpiring; by default one level below that of the probe"`
+	Severity string          `yaml:"severity" doc:"severity of ProbeCertificateExpiring; by default one level below that of the probe"`
 }
 
 // CertificateExpiring is what Report measures. A kind whose probes expect a Certificate declares it.
@@ -34,7 +34,7 @@ func (c *Certificate) Validate() error {
 	if c.Fail != nil && *c.Fail <= 0 {
 		wrong = append(wrong, probe.Settingf("fail", "must be above zero"))
 	}
-	if c.Warn != nil && c.Fail != nil && *c.Fail >= *c.Warn {
+	if c.Warn != nil && *c.Warn > 0 && c.Fail != nil && *c.Fail >= *c.Warn {
 		wrong = append(wrong, probe.Settingf("fail", "expected less than warn, which is %s", c.Warn))
 	}
 	if c.Severity != "" {

@@ -24,7 +24,7 @@ func (m Match) contradictions() (wrong []error) {
 	if m.NotContains != "" && strings.Contains(m.required(), m.NotContains) {
 		wrong = append(wrong, probe.Settingf("not_contains", "it is part of what the text must have, so nothing can match"))
 	}
-	if m.NotMatch != nil && (m.NotMatch.String() == m.Match.String() || m.required() != "" && strings.Contains(m.required(), m.NotMatch.literal())) {
+	if m.NotMatch != nil && m.NotMatch.String() != "" && (m.NotMatch.String() == m.Match.String() || m.required() != "" && strings.Contains(m.required(), m.NotMatch.literal())) {
 		wrong = append(wrong, probe.Settingf("not_match", "it excludes what the text must have, so nothing can match"))
 	}
 	if (m.Min != nil || m.Max != nil) && strings.Trim(m.required(), "0123456789+-.eE") != "" {
