@@ -54,6 +54,8 @@ type Settings struct {
 	// gRPC do. A kind sets it before it makes a client.
 	OnlyHTTP2 bool `yaml:"-"`
 
+	forOtherHost bool // and so are not all meant for it
+
 	AllowReflection bool `yaml:"allow_reflection,omitempty" doc:"the response may repeat the credential that was sent, as an echo service does"`
 }
 
@@ -183,12 +185,11 @@ func (s Settings) Merge(other Settings) Settings {
 	_, authorized := canonical(other.Headers)["Authorization"]
 	if len(other.Credentials()) > 0 || authorized {
 		s.Bearer, s.Basic, s.OAuth2, s.Login = other.Bearer, other.Basic, other.OAuth2, other.Login
-		s.Headers = canonical(s.Headers)
-		delete(s.Headers, "Authorization")
+		s.Headers = without(s.Headers, map[string]Value{"Authorization": {}})
 	}
 	if len(other.Headers) > 0 {
-		s.Headers = canonical(s.Headers)
-		maps.Copy(s.Headers, canonical(other.Headers))
+		s.Headers = without(s.Headers, canonical(other.Headers))
+		maps.Copy(s.Headers, other.Headers) // as they are written: by these names a mistake is found in the file
 	}
 	s.TLS = cmp.Or(other.TLS, s.TLS)
 	s.Connection = cmp.Or(other.Connection, s.Connection)
@@ -206,9 +207,20 @@ func (s Settings) Merge(other Settings) Settings {
 // ForOtherHost returns the settings that also apply to requests to another host: without credentials, headers and the
 // TLS server name.
 func (s Settings) ForOtherHost() *Settings {
-	out := &Settings{HTTP2: s.HTTP2, MaxBody: s.MaxBody, Resolver: s.Resolver, Route: s.Route.toOtherHost()}
+	out := &Settings{forOtherHost: true, HTTP2: s.HTTP2, MaxBody: s.MaxBody, Resolver: s.Resolver, Route: s.Route.toOtherHost()}
 	if s.TLS != nil {
 		out.TLS = &dial.TLS{CAFile: s.TLS.CAFile, MinVersion: s.TLS.MinVersion, InsecureSkipVerify: s.TLS.InsecureSkipVerify}
+	}
+	return out
+}
+
+// without returns a copy of headers without those of some canonical names.
+func without(headers, names map[string]Value) map[string]Value {
+	out := map[string]Value{}
+	for name, v := range headers {
+		if _, given := names[http.CanonicalHeaderKey(name)]; !given {
+			out[name] = v
+		}
 	}
 	return out
 }

@@ -47,14 +47,14 @@ func (s *Settings) validate(urls map[string]string) error {
 	if s.MaxBody < 0 || s.MaxBody > maxBodyLimit {
 		wrong = append(wrong, probe.Settingf("max_body", "expected 1 to %d bytes, got %d", maxBodyLimit, s.MaxBody))
 	}
-	if s.VersionGrace < 0 {
+	switch {
+	case s.VersionGrace < 0:
 		wrong = append(wrong, probe.Settingf("version_grace", "must be above zero"))
+	case s.VersionGrace != 0 && s.Version == nil:
+		wrong = append(wrong, probe.Settingf("version_grace", "has no effect without version"))
 	}
-	if s.Resolver != "" {
-		host, port, err := net.SplitHostPort(s.Resolver)
-		if n, perr := strconv.ParseUint(port, 10, 16); err != nil || perr != nil || n == 0 || host == "" {
-			wrong = append(wrong, probe.Settingf("resolver", "expected host:port"))
-		}
+	if s.Resolver != "" && !dial.IsHostPort(s.Resolver) {
+		wrong = append(wrong, probe.Settingf("resolver", "expected host:port"))
 	}
 	wrong = append(wrong, probe.InSetting("trace", s.Trace.Validate()), probe.InSetting("version", s.Version.Validate()))
 	wrong = append(wrong, s.Route.Proxy.validate(s))
@@ -77,6 +77,9 @@ func (s *Settings) validate(urls map[string]string) error {
 	}
 	if s.HTTP2 && !https && given {
 		wrong = append(wrong, probe.Settingf("http2", "is spoken over https only"))
+	}
+	if s.TLS != nil && !https && given && !s.forOtherHost && s.AuthURL() == "" && s.Route.Proxy == nil {
+		wrong = append(wrong, probe.Settingf("tls", "has no effect: nothing is asked over https"))
 	}
 	return errors.Join(wrong...)
 }

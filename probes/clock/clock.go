@@ -10,9 +10,10 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
+
 	"time"
 
+	"prober/internal/dial"
 	"prober/internal/httpx"
 	"prober/internal/postgres"
 	"prober/internal/probe"
@@ -148,15 +149,10 @@ func ntpAddress(server string) (address string, ok bool) {
 		host, port = server, "123"
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
-	if err != nil || n == 0 || host == "" || strings.ContainsAny(host, "/ @?#[]") || strings.Contains(host, ":") && !isAddress(host) {
+	if err != nil || n == 0 || !dial.IsHost(host) {
 		return "", false
 	}
 	return net.JoinHostPort(host, port), true
-}
-
-func isAddress(host string) bool {
-	_, err := netip.ParseAddr(host)
-	return err == nil
 }
 
 // quorum is how many NTP servers must agree.

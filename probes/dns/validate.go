@@ -3,6 +3,7 @@ package dns
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -181,6 +182,14 @@ func (e *Expect) validate(p *Probe) error {
 	if !data && (e.Answer != nil || e.TTL != nil) {
 		wrong = append(wrong, probe.Settingf("", "answer and ttl need NOERROR"))
 	}
+	if e.Answer != nil {
+		for i, data := range e.Answer.Equals {
+			ip, err := netip.ParseAddr(data)
+			if is4 := p.QueryType == "A"; (is4 || p.QueryType == "AAAA") && (err != nil || ip.Is4() != is4 || ip.Zone() != "") {
+				wrong = append(wrong, probe.Settingf(fmt.Sprintf("answer.equals[%d]", i), "expected an address as records of the type %s have it", p.QueryType))
+			}
+		}
+	}
 	for setting, s := range map[string]*Records{"answer": e.Answer, "authority": e.Authority, "additional": e.Additional} {
 		wrong = append(wrong, probe.InSetting(setting, s.validate(setting)))
 	}
@@ -228,6 +237,24 @@ func (s *Records) validate(section string) error {
 	if s.Min != nil && *s.Min < 0 || s.Max != nil && *s.Max < 0 {
 		wrong = append(wrong, probe.Settingf("", "min and max must not be negative"))
 	}
+	if n := len(s.Equals); n > 0 && (s.Min != nil && *s.Min > n || s.Max != nil && *s.Max < n) {
+		wrong = append(wrong, probe.Settingf("equals", "has %s, which min or max does not allow", text.Count(n, "record")))
+	}
+	for i, data := range s.Equals {
+		if slices.Contains(s.Equals[:i], data) {
+			wrong = append(wrong, probe.Settingf(fmt.Sprintf("equals[%d]", i), "is listed twice; no two records are the same"))
+		}
+	}
+	excluded := slices.Concat(s.NotMatch, s.NotEvery)
+	for i, pattern := range slices.Concat(s.Every, s.Match) {
+		same := func(other *expect.Pattern) bool { return other.String() == pattern.String() }
+		if slices.ContainsFunc(s.NotMatch, same) || i < len(s.Every) && slices.ContainsFunc(excluded, same) {
+			wrong = append(wrong, probe.Settingf("", "/%s/ must match and must not, so nothing can be right", pattern))
+		}
+	}
+	if s.Min != nil && *s.Min == 0 && count == 0 && s.Max == nil {
+		wrong = append(wrong, probe.Settingf("min", "0 is always met"))
+	}
 	if s.Min != nil && s.Max != nil && *s.Min > *s.Max {
 		wrong = append(wrong, probe.Settingf("min", "%d is above max, so nothing can be within", *s.Min))
 	}
@@ -240,6 +267,8 @@ func (t *TTL) validate() error {
 		return probe.Settingf("", "expected min or max")
 	case t.Min != nil && *t.Min < 0 || t.Max != nil && *t.Max < 0:
 		return probe.Settingf("", "min and max must not be negative")
+	case t.Min != nil && *t.Min == 0 && t.Max == nil:
+		return probe.Settingf("min", "0s is always met")
 	case t.Min != nil && t.Max != nil && *t.Min > *t.Max:
 		return probe.Settingf("min", "%s is above max, so nothing can be within", t.Min)
 	}

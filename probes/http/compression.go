@@ -19,11 +19,6 @@ func (p *Probe) validateCompression() (wrong []error) {
 	default:
 		return []error{probe.Settingf("compression", "expected gzip, identity, br or deflate")}
 	}
-	for key, source := range map[string]*httpx.Source{"trace": p.Trace, "version": p.Version} {
-		if source != nil && !source.JSON.IsZero() {
-			wrong = append(wrong, probe.Settingf(key, "a body in %s is not decoded", p.Compression))
-		}
-	}
 	return wrong
 }
 

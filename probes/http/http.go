@@ -119,6 +119,9 @@ func (p *Probe) Validate() error {
 	}
 	if p.Control != nil {
 		p.control = p.controlled()
+		if p.Control.VersionGrace != 0 {
+			wrong = append(wrong, probe.Settingf("control.version_grace", "has no effect: that of the probe counts"))
+		}
 		if idle := p.idleControl(); idle != "" {
 			wrong = append(wrong, probe.Settingf("control", "%s", idle))
 		}
@@ -151,6 +154,11 @@ func (p *Probe) validateBody() error {
 	var wrong []error
 	for key, given := range map[string]bool{"expect.body": p.Expect.Body != nil, "expect.json": len(p.Expect.JSON) > 0, "gauges": len(p.Gauges) > 0} {
 		if given && unread != "" {
+			wrong = append(wrong, probe.Settingf(key, "%s", unread))
+		}
+	}
+	for key, source := range map[string]*httpx.Source{"trace": p.Trace, "version": p.Version} {
+		if unread != "" && source != nil && !source.JSON.IsZero() {
 			wrong = append(wrong, probe.Settingf(key, "%s", unread))
 		}
 	}

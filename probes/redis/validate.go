@@ -57,6 +57,9 @@ func (p *Probe) validateServers() error {
 		for i, a := range list {
 			at := fmt.Sprintf("%s[%d]", path, i)
 			addresses[at] = a
+			if a == "" {
+				wrong = append(wrong, probe.Settingf(at, "expected host:port"))
+			}
 			if slices.Index(list, a) < i || a == p.Address {
 				wrong = append(wrong, probe.Settingf(at, "is listed twice"))
 			}
