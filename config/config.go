@@ -292,10 +292,13 @@ func (p place) node() *yaml.Node {
 }
 
 // mistake returns a mistake at the line of a setting, or of the place itself if the path is empty.
+//
+//go:noinline
 func (p place) mistake(path, format string, args ...any) Mistake {
 	return p.mistakeAt(p.line(path), format, args...)
 }
 
+//go:noinline
 func (p place) mistakeAt(line int, format string, args ...any) Mistake {
 	return Mistake{File: p.file, Line: line, Probe: p.who, Text: oneLine(fmt.Sprintf(format, args...))}
 }

@@ -38,9 +38,13 @@ func (p *probeEntry) validate() (wrong Errors) {
 			wrong = append(wrong, p.mistake(e.Path, "%s%s", e.Error(), p.got(e)))
 		}
 	}
-	for _, m := range p.blank {
-		if !slices.ContainsFunc(refused, func(e probe.SettingError) bool { return m.Concerns(e.Path) }) {
-			wrong = append(wrong, p.mistakeAt(m.Line, "%s", m.Text))
+	for i, m := range p.blank {
+		said := false
+		for _, e := range refused {
+			said = said || m.Concerns(e.Path)
+		}
+		if !said {
+			wrong = append(wrong, p.all(p.blank[i:i+1])...)
 		}
 	}
 	if wrong == nil && p.unread == nil {
@@ -49,14 +53,14 @@ func (p *probeEntry) validate() (wrong Errors) {
 	return wrong
 }
 
+// notAskedFor are messages that do not end with what was expected of a value, or say already what it is. A name of letters is that of a key,
+// as a rule.
+var notAskedFor = regexp.MustCompile(`^(?:[^e]|e[^x])|, got |[:;] | beside |a name of letters`)
+
 // got says what is written where something else was expected, if the message does not, and if it can be no secret.
 func (p *probeEntry) got(e probe.SettingError) string {
-	for _, other := range []string{", got ", ": ", "; ", " beside ", "expected a name of letters"} { // the last is about a key, as a rule
-		if strings.Contains(e.Text, other) {
-			return ""
-		}
-	}
-	if n, _ := strictyaml.Find(p.node(), e.Path); n != nil && n.Kind == yaml.ScalarNode && strings.HasPrefix(e.Text, "expected ") {
+	n, _ := strictyaml.Find(p.node(), e.Path)
+	if n != nil && n.Kind == yaml.ScalarNode && !notAskedFor.MatchString(e.Text) {
 		if word := text.Word(n.Value); word != "" {
 			return ", got " + word[:len(word)-1]
 		}

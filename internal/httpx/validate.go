@@ -235,6 +235,19 @@ func (s *Source) Validate() error {
 	return nil
 }
 
+// RefuseJSON refuses to read the trace id and the version in a body, and says why.
+func (s *Settings) RefuseJSON(why string) error {
+	return errors.Join(s.Trace.refuseJSON("trace.json", why), s.Version.refuseJSON("version.json", why))
+}
+
+//go:noinline
+func (s *Source) refuseJSON(at, why string) error {
+	if s == nil || s.JSON.IsZero() {
+		return nil
+	}
+	return probe.Settingf(at, "%s", why)
+}
+
 // validateURL reports why a URL cannot be asked, as a mistake without a path. It repeats of the URL only scheme, host and
 // path.
 func (s *Settings) validateURL(raw string, credential bool) (*url.URL, error) {

@@ -33,11 +33,13 @@ type Mistake struct {
 // Concerns reports whether the mistake is about a setting, about something in it, or about something that holds it.
 func (m Mistake) Concerns(path string) bool { return within(m.Path, path) || within(path, m.Path) }
 
+//go:noinline
 func within(path, outer string) bool {
 	rest, ok := strings.CutPrefix(path, outer)
 	return ok && (outer == "" || rest == "" || rest[0] == '.' || rest[0] == '[')
 }
 
+//go:noinline
 func mistake(line int, at path, format string, args ...any) Mistake {
 	text := fmt.Sprintf(format, args...)
 	if at.shown != "" {

@@ -160,6 +160,7 @@ func (p *Probe) validateControl() error {
 	return errors.Join(wrong...)
 }
 
+//go:noinline
 func emptyMatch(setting string, pattern *expect.Pattern) error {
 	return probe.Settingf(setting, "/%s/ matches the empty text too, so it proves nothing", pattern)
 }
@@ -182,10 +183,9 @@ func (e *Expect) validate(p *Probe) error {
 	if !data && (e.Answer != nil || e.TTL != nil) {
 		wrong = append(wrong, probe.Settingf("", "answer and ttl need NOERROR"))
 	}
-	if e.Answer != nil {
+	if is4 := p.QueryType == "A"; e.Answer != nil && (is4 || p.QueryType == "AAAA") {
 		for i, data := range e.Answer.Equals {
-			ip, err := netip.ParseAddr(data)
-			if is4 := p.QueryType == "A"; (is4 || p.QueryType == "AAAA") && (err != nil || ip.Is4() != is4 || ip.Zone() != "") {
+			if ip, err := netip.ParseAddr(data); err != nil || ip.Is4() != is4 {
 				wrong = append(wrong, probe.Settingf(fmt.Sprintf("answer.equals[%d]", i), "expected an address as records of the type %s have it", p.QueryType))
 			}
 		}
@@ -218,13 +218,16 @@ func (s *Records) validate(section string) error {
 		return nil
 	}
 	var wrong []error
-	patterns := map[string][]*expect.Pattern{"match": s.Match, "every": s.Every, "not_match": s.NotMatch, "not_every": s.NotEvery}
 	count := len(s.Equals)
-	for setting, list := range patterns {
+	for i, list := range [...][]*expect.Pattern{s.Match, s.Every, s.NotMatch, s.NotEvery} {
 		count += len(list)
-		for i, pattern := range list {
+		for j, pattern := range list {
+			setting := fmt.Sprintf("%s[%d]", [...]string{"match", "every", "not_match", "not_every"}[i], j)
 			if pattern.MatchString("") {
-				wrong = append(wrong, emptyMatch(fmt.Sprintf("%s[%d]", setting, i), pattern))
+				wrong = append(wrong, emptyMatch(setting, pattern))
+			}
+			if i < 2 && has(s.NotMatch, pattern) || i == 1 && has(s.NotEvery, pattern) {
+				wrong = append(wrong, probe.Settingf(setting, "is what must not match too, so nothing can be right"))
 			}
 		}
 	}
@@ -245,13 +248,6 @@ func (s *Records) validate(section string) error {
 			wrong = append(wrong, probe.Settingf(fmt.Sprintf("equals[%d]", i), "is listed twice; no two records are the same"))
 		}
 	}
-	excluded := slices.Concat(s.NotMatch, s.NotEvery)
-	for i, pattern := range slices.Concat(s.Every, s.Match) {
-		same := func(other *expect.Pattern) bool { return other.String() == pattern.String() }
-		if slices.ContainsFunc(s.NotMatch, same) || i < len(s.Every) && slices.ContainsFunc(excluded, same) {
-			wrong = append(wrong, probe.Settingf("", "/%s/ must match and must not, so nothing can be right", pattern))
-		}
-	}
 	if s.Min != nil && *s.Min == 0 && count == 0 && s.Max == nil {
 		wrong = append(wrong, probe.Settingf("min", "0 is always met"))
 	}
@@ -259,6 +255,11 @@ func (s *Records) validate(section string) error {
 		wrong = append(wrong, probe.Settingf("min", "%d is above max, so nothing can be within", *s.Min))
 	}
 	return errors.Join(wrong...)
+}
+
+//go:noinline
+func has(list []*expect.Pattern, pattern *expect.Pattern) bool {
+	return slices.ContainsFunc(list, func(other *expect.Pattern) bool { return other.String() == pattern.String() })
 }
 
 func (t *TTL) validate() error {

@@ -117,11 +117,7 @@ func (p *Probe) validateRequests() error {
 	if p.HTTP2 {
 		wrong = append(wrong, probe.Settingf("http2", "has no effect: gRPC is always spoken over HTTP/2"))
 	}
-	for name, source := range map[string]*httpx.Source{"trace": p.Trace, "version": p.Version} {
-		if source != nil && !source.JSON.IsZero() {
-			wrong = append(wrong, probe.Settingf(name+".json", "the answer is no JSON; expected header"))
-		}
-	}
+	wrong = append(wrong, p.RefuseJSON("the answer is no JSON; expected header"))
 	for _, name := range slices.Sorted(maps.Keys(p.Headers)) {
 		if lower := strings.ToLower(name); lower == "content-type" || strings.HasPrefix(lower, "grpc-") {
 			wrong = append(wrong, probe.Settingf("headers."+name, "is written by the prober itself"))

@@ -111,9 +111,9 @@ func (h *Probe) Validate() error {
 	client, err := h.ClientFor(map[string]string{"service": h.Service})
 	if err == nil && h.Service != "" {
 		urls := map[string]string{}
-		for key, path := range map[string]string{"live.path": h.Live.Path, "ready.path": h.Ready.Path} {
+		for i, path := range [...]string{h.Live.Path, h.Ready.Path} {
 			if strings.HasPrefix(path, "/") { // or it is refused already
-				urls[key] = h.Service + path
+				urls[[...]string{"live.path", "ready.path"}[i]] = h.Service + path
 			}
 		}
 		_, err = h.ClientFor(urls)

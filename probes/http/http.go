@@ -157,10 +157,8 @@ func (p *Probe) validateBody() error {
 			wrong = append(wrong, probe.Settingf(key, "%s", unread))
 		}
 	}
-	for key, source := range map[string]*httpx.Source{"trace": p.Trace, "version": p.Version} {
-		if unread != "" && source != nil && !source.JSON.IsZero() {
-			wrong = append(wrong, probe.Settingf(key, "%s", unread))
-		}
+	if unread != "" {
+		wrong = append(wrong, p.RefuseJSON(unread))
 	}
 	if p.Compression != "" && empty != "" {
 		wrong = append(wrong, probe.Settingf("compression", "%s", empty))

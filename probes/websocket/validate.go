@@ -68,12 +68,7 @@ func (p *Probe) validateHTTP() error {
 	if p.HTTP2 {
 		wrong = append(wrong, probe.Settingf("http2", "a WebSocket is opened over HTTP/1.1"))
 	}
-	for key, source := range map[string]*httpx.Source{"trace": p.Trace, "version": p.Version} {
-		if source != nil && !source.JSON.IsZero() {
-			wrong = append(wrong, probe.Settingf(key, "the answer to a handshake has no body"))
-		}
-	}
-	return errors.Join(wrong...)
+	return errors.Join(append(wrong, p.RefuseJSON("the answer to a handshake has no body"))...)
 }
 
 func (p *Probe) validateSubprotocols() error {
