@@ -174,7 +174,7 @@ func TestWith(t *testing.T) {
 		t.Error("the settings of TLS are not those of the caller, where it has some")
 	}
 	got = base.Merge(Settings{Headers: map[string]Value{"authorization": {Secret: two}}})
-	if !got.Bearer.IsZero() || got.Headers["Authorization"].Secret != two || !got.HasCredential() {
+	if !got.Bearer.IsZero() || got.Headers["authorization"].Secret != two || !got.HasCredential() {
 		t.Errorf("got %+v", got)
 	}
 	got = got.Merge(Settings{Bearer: one})
