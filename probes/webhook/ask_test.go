@@ -61,8 +61,6 @@ func newWorld(t *testing.T, front front, settings string) *world {
 		json.NewEncoder(rw).Encode(map[string]any{"items": all})
 	})
 	server := httptest.NewServer(mux)
-	t.Cleanup(server.Close)
-	t.Cleanup(w.sending.Wait)
 	w.url = server.URL
 	var listens atomic.Pointer[http.Handler]
 	var handler http.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { (*listens.Load()).ServeHTTP(rw, r) })
@@ -71,6 +69,8 @@ func newWorld(t *testing.T, front front, settings string) *world {
 	}
 	public := httptest.NewServer(handler)
 	t.Cleanup(public.Close)
+	t.Cleanup(w.sending.Wait)
+	t.Cleanup(server.Close) // first: no event is added any more
 	settings = strings.NewReplacer("URL", server.URL).Replace(settings)
 	if !strings.Contains(settings, "signature:") {
 		settings += "    signature: {scheme: jws-detached, header: X-Signature, keys: \"" + server.URL + "/keys\"}\n    id: {json: $.event_id}\n    key: {json: $.key}\n"

@@ -130,7 +130,7 @@ func TestJudgeEnabled_cutShort(t *testing.T) {
 	defer x.Close()
 	x.sender.deliver("it", "key")
 	x.rules = []ruling{{}}
-	ctx, end := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	ctx, end := context.WithTimeout(t.Context(), 3*time.Second)
 	defer end()
 	x.judgeEnabled(ctx)
 	const want = "enabled inconclusive(window_too_short): the run was over before the last event was due"

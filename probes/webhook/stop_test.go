@@ -42,10 +42,12 @@ func (w *world) reload() {
 
 func (w *world) wantLast(id string, want any) {
 	w.t.Helper()
-	w.sending.Wait()
-	if got, _ := w.last.Load(id); got != want {
-		w.t.Errorf("the last attempt of %s was answered %v, expected %v", id, got, want)
-	}
+	testenv.Eventually(w.t, 10*time.Second, func(context.Context) error {
+		if got, _ := w.last.Load(id); got != want {
+			return fmt.Errorf("the last attempt of %s was answered %v, expected %v", id, got, want)
+		}
+		return nil
+	})
 }
 
 // A reload with other settings in the middle of a run: the run says that it could not hear what came, and blames neither the sender nor
@@ -98,7 +100,6 @@ func TestAsk_stoppedAndSilent(t *testing.T) {
 		stop()
 	})
 	w.job.Do(ctx)
-	w.sending.Wait()
 	in, err := w.job.Inbox()
 	if err != nil {
 		t.Fatal(err)
