@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"prober/config"
+	"prober/internal/dial"
 	"prober/internal/drop"
 	"prober/internal/memory"
 	"prober/internal/probe"
@@ -112,6 +112,7 @@ func (f filter) String() string {
 type reference struct {
 	address string
 	report  func(check string, ok bool)
+	dialer  dial.Dialer
 
 	mu     sync.Mutex
 	asking chan struct{} // closed at the end of the check in progress; nil if there is none
@@ -131,8 +132,8 @@ func newReference(address string, report func(string, bool)) (*reference, error)
 	if address == "" {
 		return nil, nil
 	}
-	if _, _, err := net.SplitHostPort(address); err != nil {
-		return nil, errors.New("--network.reference: expected HOST:PORT")
+	if err := dial.CheckHostPort(address); err != nil {
+		return nil, fmt.Errorf("--network.reference: %w", err)
 	}
 	return &reference{address: address, report: report}, nil
 }
@@ -165,13 +166,16 @@ func (r *reference) ask(done chan struct{}) {
 	defer close(done)
 	ctx, cancel := context.WithTimeout(context.Background(), referenceTimeout)
 	defer cancel()
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", r.address)
-	if err == nil {
+	conn, err := r.dialer.DialContext(ctx, "tcp", r.address)
+	r.report("network", err == nil)
+	switch {
+	case err == nil:
 		conn.Close()
-	} else {
+	case errors.As(err, new(*dial.DeniedError)):
+		err = nil // it was not asked, and is no excuse for a target
+	default:
 		err = fmt.Errorf("the reference %s cannot be reached either", r.address)
 	}
-	r.report("network", err == nil)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.when, r.last, r.asking = time.Now(), err, nil

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -44,6 +46,31 @@ func TestReference_ownTime(t *testing.T) {
 	defer mu.Unlock()
 	if len(reports) == 0 || slices.Contains(reports, false) {
 		t.Errorf("reported %v, expected a check that passed", reports)
+	}
+}
+
+// TestReference_denied has references that are never dialled, or cannot be: they are refused at the start, as a target would be. Where a name
+// leads there later, nothing is dialled, and nobody's failure is put down to the prober's own network for it.
+func TestReference_denied(t *testing.T) {
+	for _, address := range []string{
+		"169.254.169.254:80", "[fd00:ec2::254]:80", "[::ffff:169.254.169.254]:80", "[fe80::1]:53", "224.0.0.1:53", "0.0.0.0:53",
+		"gateway", "gateway:", ":53", "gateway:domain", "gateway:70000", "127.1:53", "a b:53",
+	} {
+		if _, err := newReference(address, nil); err == nil || !strings.HasPrefix(err.Error(), "--network.reference: ") {
+			t.Errorf("%s: got %v", address, err)
+		}
+	}
+	if _, err := newReference("gateway.example:53", nil); err != nil {
+		t.Error(err)
+	}
+	reports := make(chan bool, 1)
+	r := &reference{address: "169.254.169.254:80", report: func(_ string, ok bool) { reports <- ok }}
+	r.dialer.Open = func(context.Context, string, string) (net.Conn, error) {
+		t.Error("it is dialled")
+		return nil, errors.New("never")
+	}
+	if err := r.Check(t.Context()); err != nil || <-reports {
+		t.Errorf("got %v, or a report that the network works", err)
 	}
 }
 
