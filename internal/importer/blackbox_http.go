@@ -113,7 +113,7 @@ func (s *source) credential(m *mapping, key, theirs string) {
 
 func (s *source) readOAuth2(m *mapping) {
 	o := m.in("oauth2")
-	o.set("token_url", s.text("token_url"))
+	s.tokenURL(o, s.text("token_url"))
 	o.set("client_id", s.text("client_id"))
 	s.credential(o, "client_secret", "client_secret")
 	if all := s.texts("scopes"); len(all) > 0 {

@@ -451,7 +451,7 @@ func (s *source) readOAuth(m *mapping) {
 		m.set("bearer", fileOf(file))
 	case !request.empty():
 		out := m.in("oauth2")
-		out.set("token_url", request.literal(m, "token_url"))
+		request.tokenURL(out, request.literal(m, "token_url"))
 		form, err := url.ParseQuery(strings.Join(request.texts("data"), "&"))
 		if err != nil || form.Get("client_id") == "" || looksSecret(form.Get("client_id")) {
 			request.ask(out, "client_id", "the client's name at the issuer")

@@ -213,7 +213,7 @@ func (s *source) readClient(m *mapping, kind string, encrypted bool) {
 		s.readProxy(m, "proxy-url")
 		if o := s.inner("oauth2"); !o.empty() {
 			out := m.in("oauth2")
-			out.set("token_url", o.text("token-url"))
+			o.tokenURL(out, o.text("token-url"))
 			out.set("client_id", o.text("client-id"))
 			o.credential(out, "client_secret", "client-secret")
 			if all := o.texts("scopes"); len(all) > 0 {

@@ -256,15 +256,21 @@ func TestScalar(t *testing.T) {
 	}
 }
 
+const askTokenURL = "token_url: TODO # has a credential, or is no URL: name where tokens are issued, and the credential apart"
+
 // TestImport_leftOut: what is left out is said, without a value that may be secret.
 func TestImport_leftOut(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		`probe { name: "a" type: DNS targets { host_names: "a" } dns_probe { resolved_domain: "a.example" } validator { dns_validator { authoritative: true min_ttl: 60 } } }`: "# min_ttl 60: has no equivalent",
-		`probe { name: "a" type: PING targets { shared_targets: "b" } } shared_targets { name: "b" targets { shared_targets: "b" } }`:                                          "# shared_targets b: there are none of that name, or they are made of themselves",
-		"modules: {m: {prober: http, http: {enable_http2: false, valid_http_versions: [HTTP/2.0]}}}":                                                                           "# valid_http_versions HTTP/2.0: is not spoken",
-		`endpoints: [{name: a, url: 'https://a.example/', conditions: ["[STATUS] == 200", "correct-horse == [BODY].token"]}]`:                                                  "# condition conditions[1]: has no equivalent",
-		`endpoints: [{name: a, url: 'https://a.example/', extra-labels: {note: "Bearer correct-horse"}, conditions: ["[STATUS] == 200"]}]`:                                     "# label note: looks secret, and a label is public",
+		`probe { name: "a" type: DNS targets { host_names: "a" } dns_probe { resolved_domain: "a.example" } validator { dns_validator { authoritative: true min_ttl: 60 } } }`:                                                   "# min_ttl 60: has no equivalent",
+		`probe { name: "a" type: PING targets { shared_targets: "b" } } shared_targets { name: "b" targets { shared_targets: "b" } }`:                                                                                            "# shared_targets b: there are none of that name, or they are made of themselves",
+		"modules: {m: {prober: http, http: {enable_http2: false, valid_http_versions: [HTTP/2.0]}}}":                                                                                                                             "# valid_http_versions HTTP/2.0: is not spoken",
+		`endpoints: [{name: a, url: 'https://a.example/', conditions: ["[STATUS] == 200", "correct-horse == [BODY].token"]}]`:                                                                                                    "# condition conditions[1]: has no equivalent",
+		"modules: {m: {prober: http, http: {oauth2: {token_url: 'https://u:correct-horse@t.example/', client_id: c, client_secret: d}}}}":                                                                                        askTokenURL,
+		"modules: {m: {prober: http, http: {oauth2: {token_url: 'https://t.example/?client_secret=correct-horse', client_id: c, client_secret: d}}}}":                                                                            askTokenURL,
+		`endpoints: [{name: a, url: 'https://a.example/', client: {oauth2: {token-url: 'https://u:correct-horse@t.example/', client-id: c, client-secret: d}}, conditions: ["[STATUS] == 200"]}]`:                                askTokenURL,
+		`probe { name: "a" type: HTTP targets { host_names: "a" } http_probe { oauth_config { http_request { token_url: "https://u:correct-horse@t.example/%zz" data: "client_id=a" data: "client_secret=correct-horse" } } } }`: askTokenURL,
+		`endpoints: [{name: a, url: 'https://a.example/', extra-labels: {note: "Bearer correct-horse"}, conditions: ["[STATUS] == 200"]}]`:                                                                                       "# label note: looks secret, and a label is public",
 	} {
 		from := ""
 		if strings.HasPrefix(text, "probe") {

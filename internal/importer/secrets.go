@@ -93,6 +93,15 @@ func secretParams(u *url.URL) bool {
 	return false
 }
 
+// tokenURL writes where tokens are issued, if there is no credential in that.
+func (s *source) tokenURL(m *mapping, raw string) {
+	if u, err := url.Parse(raw); err != nil || u.User != nil || secretParams(u) {
+		s.ask(m, "token_url", "has a credential, or is no URL: name where tokens are issued, and the credential apart")
+		return
+	}
+	m.set("token_url", raw)
+}
+
 // target writes a URL. The user in it becomes basic.
 func (s *source) target(m *mapping, raw, from string) *url.URL {
 	raw, _, _ = strings.Cut(raw, "#")
