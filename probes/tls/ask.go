@@ -58,8 +58,8 @@ func (s *server) ask(ctx context.Context) {
 	h := s.shake(first, checkTLS, cfg)
 	stays := (*asked || p.TLS != nil && p.TLS.CertFile != "") && h.accepted(first)
 	h.end(true)
+	h.note() // before the end of its time, which would be taken for the cause
 	done()
-	h.note()
 	if h.failed() {
 		return
 	}

@@ -69,6 +69,10 @@ func TestTLS(t *testing.T) {
 			func(_ int, nc net.Conn) { fmt.Fprint(nc, "220 hello\r\n") }, nil,
 			"fail\nconnect pass(ok): *\ntls fail(tls): the server at * does not speak TLS",
 		},
+		"a certificate that cannot be read": {
+			speak(config(tls.Certificate{Certificate: [][]byte{[]byte("no certificate")}, PrivateKey: good.PrivateKey}, nil)), nil,
+			"fail\nconnect pass(ok): *\ntls fail(tls): the TLS handshake with * failed",
+		},
 		"old versions are refused": {
 			speak(config(good, nil)), func(p *Probe) { p.RefusedVersions = []string{"1.0", "1.1"} },
 			"pass\n" + soundLines + "\nrefused_versions pass(ok): TLS 1.0 and 1.1 refused, and a later version accepted before and after",
