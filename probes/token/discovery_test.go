@@ -97,6 +97,25 @@ func TestCheckEndpoint_inClear(t *testing.T) {
 	}
 }
 
+// Nor does a document lead a credential there.
+func TestDiscovery_inClear(t *testing.T) {
+	for _, member := range []string{"token_endpoint", "revocation_endpoint"} {
+		i := newIDP(t, func(i *idp) { i.document = map[string]any{member: "http://login.test/a"} })
+		p := i.probe(t, func(p *Probe) {
+			p.AllowHosts, p.Revocation = []string{"login.test"}, &Revocation{Use: Use{URL: i.url + "/me"}}
+		})
+		r := probetest.Run(t, Kind(), p)
+		if text := probetest.Lines(r); !strings.Contains(text, "discovery fail(foreign_endpoint): "+member+" must not be requested\n") {
+			t.Errorf("%s: got\n%s", member, text)
+		}
+		for _, x := range r.Exchanges {
+			if strings.Contains(x.URL, "login.test") {
+				t.Errorf("%s was asked", x.URL)
+			}
+		}
+	}
+}
+
 // What the settings name is asked there, whatever the document names, and what is not needed need not be in it.
 func TestDiscovery_settingsFirst(t *testing.T) {
 	i := newIDP(t, func(i *idp) { i.document = map[string]any{"jwks_uri": "https://evil.test/keys"} })
