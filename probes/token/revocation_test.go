@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"prober/internal/httpx"
 	"prober/internal/probe"
 	"prober/probes/internal/probetest"
 )
@@ -169,4 +170,50 @@ func TestToken_runTooShort(t *testing.T) {
 	job := probe.Job{ID: probe.ID{System: "test", Name: "it"}, Probe: p, Interval: time.Minute, Timeout: 6500 * time.Millisecond}
 	probetest.WantLines(t, probetest.Do(t.Context(), job), "inconclusive", issued, discovered, signed, claimed, timely,
 		"wrong_secret inconclusive(timeout): not requested: issuing a token took *", "revocation inconclusive(timeout): not requested: *")
+}
+
+// TestPollUntilRejected: a token is rejected once it is so three times in a row, from the first of them on.
+func TestPollUntilRejected(t *testing.T) {
+	for said, want := range map[string]struct {
+		reason probe.Reason
+		asked  int
+		took   time.Duration
+	}{
+		"rrr":     {probe.OK, 3, 0},
+		"arrr":    {probe.OK, 4, 100 * time.Millisecond},
+		"rrarrr":  {probe.OK, 6, 100 * time.Millisecond},
+		"urrr":    {probe.OK, 4, 100 * time.Millisecond},
+		"aaaa":    {reasonRevokedAccepted, 4, 0},
+		"rarraaa": {reasonRevokedAccepted, 7, 0},
+		"aaau":    {probe.ControlFailed, 4, 0},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			asked := 0
+			v := &Revocation{Within: probe.Duration(300 * time.Millisecond), Every: probe.Duration(100 * time.Millisecond)}
+			got, took := v.pollUntilRejected(t.Context(), func(context.Context) acceptance {
+				asked++
+				return acceptance{verdict: map[byte]int{'a': accepted, 'r': rejected, 'u': unknown}[said[min(asked, len(said))-1]]}
+			})
+			if got.Reason != want.reason || asked != want.asked || took != want.took {
+				t.Errorf("%s: got %s after %d requests, rejected after %s; expected %+v", said, got.Reason, asked, took, want)
+			}
+		})
+	}
+}
+
+// TestCutOff: a request that had more than half of the run was not cut off by those before it.
+func TestCutOff(t *testing.T) {
+	run := &runState{clock: probe.WatchClock()}
+	ctx, cancel := context.WithDeadline(t.Context(), run.clock.Began().Add(time.Minute))
+	defer cancel()
+	for _, c := range []struct {
+		why  probe.Reason
+		took time.Duration
+		want bool
+	}{{probe.Timeout, 29 * time.Second, true}, {probe.Timeout, 31 * time.Second, false}, {probe.Reset, time.Second, false}} {
+		a := &httpx.Answer{Exchange: probe.Exchange{Reason: c.why, Took: c.took}}
+		if got := run.cutOff(ctx, a); got != c.want || run.cutOff(t.Context(), a) {
+			t.Errorf("%s after %s: cut off is %t", c.why, c.took, got)
+		}
+	}
 }
