@@ -257,6 +257,10 @@ func TestToken_faults(t *testing.T) {
 			func(i *idp) { i.claims = map[string]any{"iat": now, "exp": now} }, nil,
 			[]string{"fail", issued, discovered, signed, "claims fail(lifetime): exp is not after iat: the token was never valid", timely, declined},
 		},
+		"a token that is valid at once": {
+			func(i *idp) { i.claims = map[string]any{"nbf": now, "iat": now, "exp": now + 300} }, nil,
+			[]string{"pass", issued, discovered, signed, claimed, timely, declined},
+		},
 		"a token that is not valid yet": {
 			func(i *idp) { i.claims = map[string]any{"nbf": now + 120, "iat": now, "exp": now + 300} }, nil,
 			[]string{"fail", issued, discovered, signed, "claims fail(lifetime): nbf is 2m0s after iat: the fresh token is not valid yet", timely, declined},
