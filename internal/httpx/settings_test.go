@@ -188,6 +188,10 @@ func TestWith(t *testing.T) {
 	if own.Headers["authorization"].Secret != one || len(own.Headers) != 2 {
 		t.Errorf("the settings themselves were changed: %+v", own)
 	}
+	plain, more := Settings{Headers: map[string]Value{"X-B": {Text: "b"}}}, Settings{Headers: map[string]Value{"X-C": {Text: "c"}}}
+	if got := plain.Merge(more); len(got.Headers) != 2 || len(plain.Headers) != 1 || len(more.Headers) != 1 || len((Settings{}).Merge(more).Headers) != 1 {
+		t.Errorf("got %+v of %+v and %+v", got, plain, more)
+	}
 	if base.Headers["x-org"].Text != "a" || len(base.Headers) != 2 {
 		t.Errorf("the settings themselves were changed: %+v", base)
 	}
