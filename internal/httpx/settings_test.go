@@ -178,7 +178,7 @@ func TestWith(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 	got = got.Merge(Settings{Bearer: one})
-	if _, still := got.Headers["Authorization"]; still || got.Bearer != one {
+	if _, still := got.Headers["authorization"]; still || len(got.Headers) != 2 || got.Bearer != one {
 		t.Errorf("got %+v", got)
 	}
 	own := Settings{Headers: map[string]Value{"authorization": {Secret: one}, "X-B": {Text: "b"}}}

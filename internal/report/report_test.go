@@ -150,8 +150,10 @@ func TestSummary(t *testing.T) {
 			Results: pass, Repeat: 700, Rounds: 700, Clean: 700},
 		"All 2 passed. 30000 of 30000 runs clean: a fault in more than 0.010 % of runs would have shown with 95 % confidence (3/N).": {
 			Results: pass, Repeat: 30000, Rounds: 30000, Clean: 30000},
-		"All 2 passed. 2 of 2 runs clean: too few to say how rare a fault would be.": {Results: pass, Repeat: 2, Rounds: 2, Clean: 2},
-		"All 2 passed. 299 of 300 runs clean. Not proven.":                           {Results: pass, Repeat: 300, Rounds: 300, Clean: 299},
+		"All 2 passed. 2 of 2 runs clean: too few to say how rare a fault would be.":                                        {Results: pass, Repeat: 2, Rounds: 2, Clean: 2},
+		"All 2 passed. 3 of 3 runs clean: too few to say how rare a fault would be.":                                        {Results: pass, Repeat: 3, Rounds: 3, Clean: 3},
+		"All 2 passed. 4 of 4 runs clean: a fault in more than 75.0 % of runs would have shown with 95 % confidence (3/N).": {Results: pass, Repeat: 4, Rounds: 4, Clean: 4},
+		"All 2 passed. 299 of 300 runs clean. Not proven.":                                                                  {Results: pass, Repeat: 300, Rounds: 300, Clean: 299},
 		"All 2 passed; ended early: interrupted. 120 of 120 runs clean, expected 300. Not proven.": {
 			Results: pass, Repeat: 300, Rounds: 120, Clean: 120, Reason: "interrupted"},
 	} {

@@ -129,6 +129,20 @@ func TestHeartbeat_hangs(t *testing.T) {
 
 func rid(n int) string { return fmt.Sprintf("?rid=01234567-89ab-cdef-0123-%012d", n) }
 
+// What began before the last report, and may go on for long, does not put off when the next one is due.
+func TestHeartbeat_openSinceBefore(t *testing.T) {
+	inWorld(t, Probe{Period: probe.Duration(time.Hour), Duration: durations{Max: length(4 * time.Hour)}}, func(w *world) {
+		w.post("/start" + rid(1))
+		wait(30 * time.Minute)
+		w.post("/start" + rid(2))
+		w.post(rid(2))
+		wait(65 * time.Minute)
+		w.wants("pass")
+		wait(time.Second)
+		w.wants("on_time=late")
+	})
+}
+
 // Runs that overlap are told apart by their ids.
 func TestHeartbeat_overlap(t *testing.T) {
 	inWorld(t, Probe{Period: probe.Duration(time.Hour), Grace: probe.Duration(time.Hour), Duration: durations{Max: length(30 * time.Minute), Min: length(time.Minute)}}, func(w *world) {
