@@ -54,7 +54,7 @@ func TestParse(t *testing.T) {
 		"too many":            {`[{"targets":[` + many(1500) + `]},{"targets":[` + many(501) + `]}]`, "- targets: [" + many(2001) + "]", "error: expected at most 2000 targets, got more", "error: line 1: expected at most 2000 targets, got more"},
 		"a list without end":  {`[{"targets":["a"]}`, "- targets: [a", "error: expected a JSON list that ends", "error: line 1: *"},
 		"more after the list": {`[] []`, "[]\n---\n[]", "error: expected nothing after the JSON list", "error: line 2: a second document begins here; one file holds one"},
-		"no UTF-8":            {"[{\"targets\":[\"\xff\"]}]", "- targets: [\"\xff\"]", "error: expected UTF-8", "error: line 1: the file is not valid UTF-8"},
+		"no UTF-8":            {"[{\"targets\":[\"\xff\"]}]", "- targets: [\"\xff\"]", "error: expected UTF-8", "error: line 1: the file is not valid UTF-8; save it as UTF-8"},
 		"deep":                {strings.Repeat("[", 1<<20), strings.Repeat("[", 1<<20), "error: group 1: *", "error: *"},
 		"anchors":             {`[]`, "- &a {targets: [x], labels: {l: v}}\n- *a\n", "", "xmap[l:v] xmap[l:v]"},
 		"an anchor in itself": {`[]`, "- &a {targets: [*a]}", "", "error: line 1: the anchor contains itself"},
