@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"maps"
 	"os/exec"
 	"regexp"
@@ -129,6 +130,23 @@ func TestHelp_examples(t *testing.T) {
 			if err := root.Execute(); err != nil || o.action == nil || args[0] != "prober" {
 				t.Errorf("prober %s: the example %q: %v", cmd.Name(), line, err)
 			}
+		}
+	}
+}
+
+// TestFlags_externalURL: it is copied into links and dashboards, so it has no credential, and its host is known as browsers send it.
+func TestFlags_externalURL(t *testing.T) {
+	for _, raw := range []string{"prober.example", "https:///x", "ftp://a", "https://u:p4ssw0rd@a.example/", "https://u@a.example/", "https://a.example/?token=x", "https://a.example/#x"} {
+		var said strings.Builder
+		if got := run(t.Context(), []string{"dashboard", "--web.external-url=" + raw, "none.yaml"}, io.Discard, &said); got != exitUsage ||
+			!strings.Contains(said.String(), "--web.external-url: expected") || strings.Contains(said.String(), "p4ssw0rd") {
+			t.Errorf("%s: exit status %d, said %q", raw, got, said.String())
+		}
+	}
+	names := serveOptions{external: []string{"https://Bücher.example:8443/x", "http://prober.example./"}}.hosts()
+	for _, want := range []string{"xn--bcher-kva.example", "prober.example"} {
+		if !slices.Contains(names, want) {
+			t.Errorf("%s is not among %q", want, names)
 		}
 	}
 }

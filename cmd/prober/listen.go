@@ -8,7 +8,10 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
+
+	"prober/internal/dial"
 )
 
 // maxConnections is how many connections readers may have open: a part of the descriptors that the process may have, since
@@ -30,7 +33,7 @@ func (o serveOptions) hosts() []string {
 	}
 	for _, raw := range o.external {
 		if u, err := url.Parse(raw); err == nil {
-			names = append(names, u.Hostname())
+			names = append(names, strings.TrimSuffix(dial.HostName(u.Hostname()), ".")) // as browsers send it
 		}
 	}
 	return names

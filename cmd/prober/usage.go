@@ -132,8 +132,9 @@ func (o *options) validateFlags(flags *pflag.FlagSet) error {
 		return errors.New("--incident-note replaces the results and has no --format; write the results with --output")
 	}
 	for _, raw := range o.serve.external {
-		if u, err := url.Parse(raw); err != nil || u.Hostname() == "" || (u.Scheme != "http" && u.Scheme != "https") {
-			return errors.New("--web.external-url: expected http://HOST or https://HOST")
+		u, err := url.Parse(raw)
+		if err != nil || u.Hostname() == "" || (u.Scheme != "http" && u.Scheme != "https") || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+			return errors.New("--web.external-url: expected http://HOST or https://HOST, with a path if there is one: it is copied into links")
 		}
 	}
 	if err := o.serve.notify.validate(); err != nil {
