@@ -188,12 +188,15 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 	done
 
 .PHONY: soak
-soak: deps ## run the short tests of all that decides verdicts 20 times, and every test of the binary 3 times, as make test does (an hour)
+soak: deps ## run the short tests of all that decides verdicts 20 times, as make test does (40 minutes)
 	@echo "== 20 rounds, with the race detector"
-	@go test -race -short -parallel 4 -count=20 -timeout 2h \
+	@go test -race -short -p 4 -parallel 4 -count=20 -timeout 2h \
 		$$(go list ./... | grep -vE '/(cmd|internal/(arch|bench|endure|mutate|notices|testenv|web))(/|$$)')
 	@echo "== 20 rounds of every case, without it"
-	@$(find-cases); PROBER_TEST_EVERY=1 go test -short -parallel 4 -count=20 -timeout 2h -run "$$cases" $$(grep -vE '/(cmd|arch|web)(/|$$)' <<<"$$packages")
+	@$(find-cases); PROBER_TEST_EVERY=1 go test -short -p 4 -parallel 4 -count=20 -timeout 2h -run "$$cases" $$(grep -vE '/(cmd|arch|web)(/|$$)' <<<"$$packages")
+
+.PHONY: soak-binary
+soak-binary: deps ## run every test of the binary 3 times, as make test does (25 minutes)
 	@echo "== 3 rounds of the binary, with the race detector"
 	@go test -race -parallel 4 -count=3 -timeout 2h ./cmd/...
 	@echo "== 3 rounds of every case of the binary, without it"
