@@ -29,7 +29,7 @@ const MaxOutput = 64 << 10
 const (
 	pipeDelay = 200 * time.Millisecond // for what still holds the output of a program that has ended
 	killDelay = 500 * time.Millisecond // for a program to end that was killed
-	reapDelay = 100 * time.Millisecond // for what it left in its group
+	reapDelay = 100 * time.Millisecond // for what it left in its group; what takes longer to end is seen to after the run
 )
 
 // A Command is a program with its arguments.
@@ -211,18 +211,25 @@ func (p *process) wait() (Result, error) {
 // endGroup kills what is left in a process group, and buries those of it that became children of the prober, as they do where it
 // is the first process of a container.
 func endGroup(group int) {
-	if syscall.Kill(-group, syscall.SIGKILL) != nil {
-		return
+	if syscall.Kill(-group, syscall.SIGKILL) == nil && !bury(group, reapDelay) {
+		go bury(group, time.Minute)
 	}
-	for until := time.Now().Add(reapDelay); time.Now().Before(until); time.Sleep(time.Millisecond) {
+}
+
+// bury waits for the children in a process group, whose number is nobody else's while one of them is there. It reports whether none
+// is left.
+func bury(group int, patience time.Duration) bool {
+	for until, pause := time.Now().Add(patience), time.Millisecond; time.Now().Before(until); pause = min(2*pause, 100*time.Millisecond) {
 		for {
 			pid, err := syscall.Wait4(-group, nil, syscall.WNOHANG, nil)
 			if err != nil && !errors.Is(err, syscall.EINTR) {
-				return // none is a child
+				return true
 			}
 			if pid == 0 {
 				break // it is about to end
 			}
 		}
+		time.Sleep(pause)
 	}
+	return false
 }

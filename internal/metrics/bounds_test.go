@@ -96,8 +96,10 @@ func TestObserve_evictsOldestCounters(t *testing.T) {
 	if !slices.IsSortedFunc(tl.entries, sorted) {
 		t.Error("the counters are out of order")
 	}
-	if !tl.pin("zeppelin", "401", 5) || !tl.pin("zeppelin", "401", 5) || !slices.IsSortedFunc(tl.entries, sorted) || len(tl.entries) != maxCounters {
-		t.Error("a counter that is to stay has no room, or is out of order")
+	for range 2 {
+		if !tl.pin("zeppelin", "401", 5) || !slices.IsSortedFunc(tl.entries, sorted) || len(tl.entries) != maxCounters {
+			t.Error("a counter that is to stay has no room, or is out of order")
+		}
 	}
 	for i := range tl.entries {
 		tl.entries[i].pinned = true
