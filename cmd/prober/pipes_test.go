@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -58,6 +59,7 @@ func TestPipes_read(t *testing.T) {
 // TestSignals_atOnce: a command that leaves nothing at a target ends at the first signal, whatever it waits for, with the status that shells give.
 func TestSignals_atOnce(t *testing.T) {
 	t.Parallel()
+	heedHangup(t)
 	pipe := mkfifo(t)
 	file := writeFile(t, t.TempDir(), "prober.yaml", httpConfig("http://127.0.0.1:1", "up"))
 	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
@@ -76,7 +78,7 @@ func TestSignals_atOnce(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		if _, err := p.Wait(ctx); ctx.Err() != nil {
-			t.Errorf("%s: it has not ended after 10 s, %v", s, err)
+			t.Fatalf("%s: it has not ended after 10 s, %v", s, err)
 		}
 		if w, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || w.Signal() != s {
 			t.Errorf("%s: it ended with %v", s, cmd.ProcessState)
@@ -84,9 +86,17 @@ func TestSignals_atOnce(t *testing.T) {
 	}
 }
 
+// heedHangup has the programs that a test starts heed SIGHUP also where the test itself runs under nohup.
+func heedHangup(t *testing.T) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(hangups) })
+}
+
 // TestSignals_demo: the demo has no files to read again, and ends when its terminal is closed.
 func TestSignals_demo(t *testing.T) {
 	t.Parallel()
+	heedHangup(t)
 	p := start(t, nil, "demo")
 	if err := p.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)

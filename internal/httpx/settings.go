@@ -54,8 +54,6 @@ type Settings struct {
 	// gRPC do. A kind sets it before it makes a client.
 	OnlyHTTP2 bool `yaml:"-"`
 
-	forOtherHost bool // and so are not all meant for it
-
 	AllowReflection bool `yaml:"allow_reflection,omitempty" doc:"the response may repeat the credential that was sent, as an echo service does"`
 }
 
@@ -207,7 +205,7 @@ func (s Settings) Merge(other Settings) Settings {
 // ForOtherHost returns the settings that also apply to requests to another host: without credentials, headers and the
 // TLS server name.
 func (s Settings) ForOtherHost() *Settings {
-	out := &Settings{forOtherHost: true, HTTP2: s.HTTP2, MaxBody: s.MaxBody, Resolver: s.Resolver, Route: s.Route.toOtherHost()}
+	out := &Settings{HTTP2: s.HTTP2, MaxBody: s.MaxBody, Resolver: s.Resolver, Route: s.Route.toOtherHost()}
 	if s.TLS != nil {
 		out.TLS = &dial.TLS{CAFile: s.TLS.CAFile, MinVersion: s.TLS.MinVersion, InsecureSkipVerify: s.TLS.InsecureSkipVerify}
 	}

@@ -78,9 +78,6 @@ func (s *Settings) validate(urls map[string]string) error {
 	if s.HTTP2 && !https && given {
 		wrong = append(wrong, probe.Settingf("http2", "is spoken over https only"))
 	}
-	if s.TLS != nil && !https && given && !s.forOtherHost && s.AuthURL() == "" && s.Route.Proxy == nil {
-		wrong = append(wrong, probe.Settingf("tls", "has no effect: nothing is asked over https"))
-	}
 	return errors.Join(wrong...)
 }
 

@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-
 	"time"
 
 	"prober/internal/dial"
