@@ -96,7 +96,7 @@ func TestPast(t *testing.T) {
 			t.Errorf("expected %q on the page:\n%s", want, page)
 		}
 	}
-	if strings.Contains(page, "<title>20:00") {
+	if strings.Contains(page, "<title>20:00 to ") {
 		t.Error("an hour without runs has a bar")
 	}
 	if n := strings.Count(page, `class="latency" d="M`); n < 2 || strings.Contains(page, `class="latency" d="M16 `) {

@@ -99,9 +99,9 @@ type PermanentCanary struct {
 
 // Overrides are undocumented ways to name an org that the API might accept.
 type Overrides struct {
-	Headers []string `yaml:"headers" doc:"names of headers"`
-	Query   []string `yaml:"query" doc:"names of query parameters"`
-	Body    []string `yaml:"body" doc:"names of members of the JSON sent to create and update; a dot leads into an object, as in account.id"`
+	Headers []string `yaml:"headers" empty:"true" doc:"names of headers"`
+	Query   []string `yaml:"query" empty:"true" doc:"names of query parameters"`
+	Body    []string `yaml:"body" empty:"true" doc:"names of members of the JSON sent to create and update; a dot leads into an object, as in account.id"`
 }
 
 // Interleaving sets the reads by which orgs take turns on shared connections.
