@@ -45,6 +45,13 @@ func (l *loop) run(sets <-chan []probe.Job) {
 	timer := time.NewTimer(0) // fires at wake
 	defer timer.Stop()
 	done := l.ctx.Done()
+	receive := func(jobs []probe.Job, open bool) {
+		if open {
+			l.apply(jobs)
+		} else {
+			sets = nil
+		}
+	}
 	for {
 		l.collectEnded()
 		if l.ctx.Err() == nil {
@@ -72,12 +79,13 @@ func (l *loop) run(sets <-chan []probe.Job) {
 			wake = never
 		case <-l.finished.wake:
 		case jobs, open := <-sets:
-			if open {
-				l.apply(jobs)
-			} else {
-				sets = nil
-			}
+			receive(jobs, open)
 		case w := <-l.requests:
+			select {
+			case jobs, open := <-sets: // the request may be about one of these
+				receive(jobs, open)
+			default:
+			}
 			l.accept(w)
 		case <-done:
 			done = nil

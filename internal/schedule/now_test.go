@@ -43,6 +43,28 @@ func TestNow(t *testing.T) {
 	})
 }
 
+// TestNow_afterASet: a set that was sent before the request is heeded first.
+func TestNow_afterASet(t *testing.T) {
+	for range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			s := New(&log{}, Options{})
+			answer := make(chan error)
+			go func() { answer <- s.Now(t.Context(), probe.ID{System: "ibex", Name: "a"}) }()
+			synctest.Wait()
+			sets := make(chan []probe.Job, 1)
+			sets <- []probe.Job{job("a", time.Minute, good)}
+			ctx, stop := context.WithCancel(t.Context())
+			var all sync.WaitGroup
+			all.Go(func() { s.Forever(ctx, sets) })
+			if err := <-answer; err != nil {
+				t.Error(err)
+			}
+			stop()
+			all.Wait()
+		})
+	}
+}
+
 func TestNow_neverOverlaps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var now, both, ran atomic.Int64
