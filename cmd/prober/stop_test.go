@@ -8,7 +8,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -37,9 +36,7 @@ func TestStop_deletesCanaries(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if sig, ok := c.signal.(syscall.Signal); ok && signal.Ignored(sig) {
-				t.Skip("the tests were started with this signal ignored, and so is the prober, as nohup means it")
-			}
+			heedHangup(t)
 			// Created memories become visible late, so the run waits in the middle, long enough to be stopped there.
 			sample, err := sandbox.Start(sandbox.Options{Ephemeral: true, VisibilityDelay: 4 * time.Second})
 			if err != nil {
