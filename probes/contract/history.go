@@ -14,7 +14,13 @@ const maxRemembered = 200
 // history is what earlier runs saw, by address. It lives in memory only: after a start nothing is known of the time before.
 type history struct {
 	sync.Mutex
-	of map[string]map[string]record // by address, then by the name of the move
+	of map[string]*remembered // by address
+}
+
+// remembered is what is known of the counters at one address.
+type remembered struct {
+	of   map[string]record // by the name of the move
+	seen time.Time
 }
 
 // A record is what is known of a counter.
@@ -24,7 +30,6 @@ type record struct {
 	since   time.Time // when it rose last, or since when it is known
 	rose    bool
 	mixed   time.Time // when several processes were seen to answer; zero if never
-	seen    time.Time
 }
 
 // judgeHistory compares the counters of one replica with those of earlier runs.
@@ -45,20 +50,23 @@ func (p *Probe) judgeHistory(r *probe.Result, address string, s *scrape) (outcom
 		r.Measure(movesGauge, t.sum, r.Target(), name)
 		outcomes = append(outcomes, p.history.update(address, name, m, t.sum, s.started, now))
 	}
-	p.history.forget(now)
+	p.history.forget()
 	return outcomes
 }
 
 // update remembers the value of a counter and says whether it moves.
 func (h *history) update(address, name string, m *mover, value, started float64, now time.Time) probe.Outcome {
 	if h.of == nil {
-		h.of = map[string]map[string]record{}
+		h.of = map[string]*remembered{}
 	}
-	if h.of[address] == nil {
-		h.of[address] = map[string]record{}
+	at := h.of[address]
+	if at == nil {
+		at = &remembered{of: map[string]record{}}
+		h.of[address] = at
 	}
-	was, known := h.of[address][name]
-	is := record{value: value, started: started, since: was.since, rose: was.rose, mixed: was.mixed, seen: now}
+	at.seen = now
+	was, known := at.of[name]
+	is := record{value: value, started: started, since: was.since, rose: was.rose, mixed: was.mixed}
 	var o probe.Outcome
 	switch order := compareStarts(was.started, started); {
 	case !known:
@@ -78,7 +86,7 @@ func (h *history) update(address, name string, m *mover, value, started float64,
 	default:
 		o = still(m, is, now)
 	}
-	h.of[address][name] = is
+	at.of[name] = is
 	return o
 }
 
@@ -128,16 +136,15 @@ func still(m *mover, is record, now time.Time) probe.Outcome {
 	return probe.Outcomef(probe.Settling, "%s has been %s for %s, and may take %s to rise", m.series, number(is.value), probe.Duration(lasted.Round(time.Second)), probe.Duration(m.within))
 }
 
-// forget drops the addresses that were not seen for longest, where there are too many.
-func (h *history) forget(now time.Time) {
-	for address, records := range h.of {
-		if len(h.of) <= maxRemembered {
-			return
-		}
-		for _, is := range records {
-			if is.seen != now {
-				delete(h.of, address)
+// forget drops the addresses that were not seen for longest, where there are too many: fewer answer in one run.
+func (h *history) forget() {
+	for len(h.of) > maxRemembered {
+		var oldest string
+		for address, at := range h.of {
+			if first := h.of[oldest]; first == nil || at.seen.Before(first.seen) {
+				oldest = address
 			}
 		}
+		delete(h.of, oldest)
 	}
 }

@@ -3,6 +3,7 @@ package contract
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -83,8 +84,8 @@ func absent(m *mover, t total) (probe.Outcome, bool) {
 	switch {
 	case t.n == 0:
 		return probe.Outcomef(reasonSeries, "expected %s to rise, got no series", m.series), true
-	case t.nan:
-		return probe.Outcomef(reasonNaN, "expected %s to rise, got NaN", m.series), true
+	case math.IsNaN(t.sum) || math.IsInf(t.sum, 0):
+		return probe.Outcomef(reasonNaN, "expected %s to rise, got %s", m.series, number(t.sum)), true
 	}
 	return probe.Outcome{}, false
 }
@@ -174,7 +175,10 @@ func compare(m *mover, before, after []*scrape) probe.Outcome {
 		}
 		from, to = from+a.sum, to+b.sum
 	}
-	if to >= from+1 {
+	if o, bad := absent(m, total{sum: to, n: 1}); bad {
+		return o
+	}
+	if to > from && to >= from+1 { // a large number plus one is the same number
 		return probe.Outcomef(probe.OK, "%s rose from %s to %s with the request", m.series, number(from), number(to))
 	}
 	return probe.Outcomef(reasonStuck, "expected %s to rise by 1 at least with the request, within %s, got %s after %s", m.series, probe.Duration(m.within), number(to), number(from))

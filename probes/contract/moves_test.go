@@ -194,6 +194,38 @@ func TestMoves_withARequest(t *testing.T) {
 	}
 }
 
+// What does not change has not risen, however large it is.
+func TestMoves_numbersOfAllSizes(t *testing.T) {
+	for _, c := range []struct{ before, after, want string }{
+		{"1e17", "1e17", "fail(does_not_move): expected calls_total to rise by 1 at least with the request, within 2s, got 1e+17 after 1e+17"},
+		{"1e17", "2e17", "pass(ok): calls_total rose from 1e+17 to 2e+17 with the request"},
+		{"1.3", "2.3", "pass(ok): calls_total rose from 1.3 to 2.3 with the request"},
+		{"1.3", "2.2", "fail(does_not_move): *"},
+		{"+Inf", "+Inf", "fail(not_a_number): expected calls_total to rise, got +Inf"},
+		{"5", "+Inf", "fail(not_a_number): expected calls_total to rise, got +Inf"},
+		{"5", "NaN", "fail(not_a_number): expected calls_total to rise, got NaN"},
+	} {
+		var called atomic.Bool
+		url := testenv.ServeInMemory(t, http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+			value := c.before
+			if called.Load() {
+				value = c.after
+			}
+			if q.URL.Path == "/call" {
+				called.Store(true)
+			}
+			probetest.Respond(200, textFormat, "process_start_time_seconds 1e9\ncalls_total "+value+"\n")(w, q)
+		}))
+		p := &Probe{URL: url + "/metrics", Moves: map[string]Move{"calls": {Series: "calls_total", Request: &Request{URL: url + "/call", Status: httpx.Codes(200)}}}}
+		runs(t, p, func(run func() string) {
+			got := run()
+			if prefix, ok := strings.CutSuffix(c.want, "*"); got != c.want && !(ok && strings.HasPrefix(got, prefix)) {
+				t.Errorf("%s, then %s:\n got  %s\n want %s", c.before, c.after, got, c.want)
+			}
+		})
+	}
+}
+
 // A request is counted by one of several replicas, whichever it meets. What a replica that cannot be read might have counted
 // is unknown.
 func TestMoves_atAnyReplica(t *testing.T) {
@@ -249,12 +281,21 @@ func TestMoves_theWorst(t *testing.T) {
 	})
 }
 
-func TestHistory_isBounded(t *testing.T) {
-	h, m, now := history{}, &mover{within: time.Minute}, time.Now()
-	for i := range 3 * maxRemembered {
-		now = now.Add(time.Second)
-		h.update(fmt.Sprint(i), "a", m, 1, 0, now)
-		h.forget(now)
+// Deploys replace the replicas one after the other, until more addresses have come and gone than are remembered. Those that
+// still answer are known, however long they take to answer one after the other, and told if they stick.
+func TestHistory_isOfThoseThatAnswer(t *testing.T) {
+	h, m, now := history{}, &mover{within: time.Hour}, time.Now()
+	for run := range 3 * maxRemembered {
+		now = now.Add(time.Minute)
+		for i := run; i < run+replicas.MaxReplicas; i++ {
+			now = now.Add(time.Millisecond)
+			o := h.update(fmt.Sprint(i), "a", m, 1, 0, now)
+			h.forget()
+			fresh := run == 0 || i == run+replicas.MaxReplicas-1
+			if got := strings.Contains(o.Detail, "was not read before"); got != fresh || i == run && run > 90 && o.Reason != reasonStuck {
+				t.Fatalf("run %d, replica %d: %s", run, i, o.Detail)
+			}
+		}
 	}
 	if len(h.of) != maxRemembered {
 		t.Errorf("%d addresses are remembered", len(h.of))
