@@ -162,6 +162,14 @@ func (run *runState) cutOff(ctx context.Context, a *httpx.Answer) bool {
 	return limited && a.Reason == probe.Timeout && a.Took < end.Sub(run.clock.Began())/2
 }
 
+// inTime says why nothing is requested any more: who is asked in the last of a run has too little time to answer.
+func (run *runState) inTime(ctx context.Context) probe.Outcome {
+	if end, limited := ctx.Deadline(); limited && time.Until(end) < end.Sub(run.clock.Began())/20 {
+		return probe.Outcome{Reason: probe.ControlFailed, Detail: "not requested: other steps had used up the run's time"}
+	}
+	return probe.Outcome{Reason: probe.OK}
+}
+
 // checkLatency notes whether the steps of issuing were within the limit. A wrong secret is often refused slowly on purpose,
 // and using a token is another service's work: they do not count.
 func (run *runState) checkLatency() {

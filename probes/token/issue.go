@@ -15,6 +15,9 @@ import (
 
 // issue asks for a token. Which one it is in its run tells it apart for the redactor.
 func (run *runState) issue(ctx context.Context, e endpoints, which string) issuance.Grant {
+	if o := run.inTime(ctx); !o.Passed() {
+		return issuance.Grant{Outcome: o}
+	}
 	clientSecret, err := run.ClientSecret.Reveal()
 	if err != nil {
 		return issuance.Grant{Outcome: probe.Outcome{Reason: probe.Credential, Detail: "client_secret: " + err.Error()}}

@@ -172,6 +172,39 @@ func TestToken_runTooShort(t *testing.T) {
 		"wrong_secret inconclusive(timeout): not requested: issuing a token took *", "revocation inconclusive(timeout): not requested: *")
 }
 
+// TestToken_keySetHangs: whoever would be asked after an answer that never came is not asked, and not blamed.
+func TestToken_keySetHangs(t *testing.T) {
+	i := newIDP(t, nil)
+	i.paths["/keys"] = func(_ http.ResponseWriter, q *http.Request) { <-q.Context().Done() }
+	verifier := probetest.Serve(t, map[string]http.HandlerFunc{"/keys": func(w http.ResponseWriter, q *http.Request) {
+		t.Error("the verifier was asked")
+		i.serveKeys(w, q)
+	}})
+	p := i.probe(t, func(p *Probe) { p.Keysets, p.WrongSecret = []string{verifier + "/keys"}, false })
+	probetest.WantLines(t, probetest.RunWithin(t, 2*time.Second, Kind(), p), "fail", issued, discovered, "signature fail(timeout): *", claimed, timely,
+		"keysets@"+verifier+"/keys inconclusive(control_failed): not requested: other steps had used up the run's time")
+}
+
+// TestInTime: nothing is requested in the last of a run.
+func TestInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		run := &runState{Probe: New(), clock: probe.WatchClock()}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		time.Sleep(9500 * time.Millisecond)
+		if o := run.inTime(ctx); !o.Passed() {
+			t.Errorf("half a second before the end: %s", o.Detail)
+		}
+		time.Sleep(time.Millisecond)
+		if g := run.issue(ctx, endpoints{}, "first"); g.Reason != probe.ControlFailed || g.Detail != "not requested: other steps had used up the run's time" {
+			t.Errorf("got %s: %s", g.Reason, g.Detail)
+		}
+		if o := run.inTime(t.Context()); !o.Passed() {
+			t.Errorf("a run without an end: %s", o.Detail)
+		}
+	})
+}
+
 // TestPollUntilRejected: a token is rejected once it is so three times in a row, from the first of them on.
 func TestPollUntilRejected(t *testing.T) {
 	for said, want := range map[string]struct {

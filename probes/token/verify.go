@@ -37,6 +37,10 @@ func (run *runState) checkSignature(ctx context.Context, r *probe.Result, check,
 		r.Inconclusive(check, probe.ControlFailed, "not verified: no key set URL is known")
 		return
 	}
+	if o := run.inTime(ctx); !o.Passed() {
+		r.Note(check, o)
+		return
+	}
 	answer := run.get(ctx, r, check, url)
 	if f := issuance.NotOK(answer); !f.Passed() {
 		r.Note(check, f)

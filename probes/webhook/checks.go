@@ -377,6 +377,9 @@ func (run *runState) hasDead(ctx context.Context, e *event) (bool, probe.Outcome
 	if strings.Trim(e.id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.:") != "" {
 		return false, probe.Outcomef(probe.Schema, "expected an id of letters, digits and _-.: that can stand in a path, got another")
 	}
+	if spent(ctx) {
+		return false, probe.Outcomef(probe.ControlFailed, "the run was over before all dead letters could be asked for")
+	}
 	share, done := budget.Share(ctx, 0.3)
 	defer done()
 	url := strings.ReplaceAll(run.Dead.URL, idVariable, e.id)
@@ -394,6 +397,12 @@ func (run *runState) hasDead(ctx context.Context, e *event) (bool, probe.Outcome
 		return false, probe.Outcomef(probe.Schema, "the id of the event cannot stand in the path has")
 	}
 	return len(path.Find(doc)) > 0, probe.Outcome{Reason: probe.OK}
+}
+
+// spent reports whether so little of the run is left that no answer says nothing of who is asked.
+func spent(ctx context.Context) bool {
+	end, limited := ctx.Deadline()
+	return limited && time.Until(end) < reserve/5
 }
 
 // stopGrace is how long a run that is stopped may take to have its failing answers end well.
@@ -422,7 +431,7 @@ func (run *runState) judgeEnabled(ctx context.Context) {
 	case early && failing == 0:
 		run.r.Inconclusive(checkEnabled, probe.NothingChecked, "the run ended early, before any failing answer was given")
 		return
-	case ctx.Err() == context.DeadlineExceeded:
+	case spent(ctx):
 		run.r.Inconclusive(checkEnabled, reasonWindow, "the run was over before the last event could be asked for, after %s", failingAnswers(failing))
 		return
 	}

@@ -139,6 +139,29 @@ func TestJudgeEnabled_cutShort(t *testing.T) {
 	}
 }
 
+// TestSpent: whoever would be asked with next to no time left of the run is not asked, and not blamed.
+func TestSpent(t *testing.T) {
+	t.Parallel()
+	asked := 0
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked++ }))
+	x := begin(t, "    within: 1s\n    schedule: 1h\n    cases:\n      it: {answers: [503], dead: true}\n    trigger: {url: \""+server.URL+"\", id: {json: $.event_id}}\n"+
+		"    dead: {url: \""+server.URL+"/{id}\", has: \"$['{id}']\"}\n")
+	x.rules = []ruling{{Outcome: probe.Outcome{Reason: probe.OK}}}
+	ctx, end := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer end()
+	x.trigger(ctx, x.cases[0], checkTriggered)
+	x.judgeDead(ctx, x.events[:1])
+	x.judgeEnabled(ctx)
+	x.Probe.Close()
+	server.Close()
+	const want = `triggered inconclusive(window_too_short): the run was over before the event of it could be asked for
+dead inconclusive(control_failed): the run was over before all dead letters could be asked for
+enabled inconclusive(window_too_short): the run was over before the last event could be asked for, after 0 failing answers`
+	if got := strings.TrimPrefix(probetest.Lines(*x.result), "inconclusive\n"); strings.TrimSpace(got) != want || asked > 0 {
+		t.Errorf("%d requests, got\n%s\nexpected\n%s", asked, got, want)
+	}
+}
+
 // TestTimestamp: an attempt that was signed long before it came, or later, has the time of something else; a receiver refuses it.
 func TestTimestamp(t *testing.T) {
 	for name, c := range map[string]struct {

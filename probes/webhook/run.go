@@ -216,6 +216,10 @@ func (run *runState) unreached(format string, args ...any) bool {
 
 // trigger has the sender deliver an event for a case.
 func (run *runState) trigger(ctx context.Context, c namedCase, check string) bool {
+	if spent(ctx) {
+		run.r.Inconclusive(check, reasonWindow, "the run was over before the event of %s could be asked for", c.name)
+		return false
+	}
 	e := newEvent(c)
 	nonce := rand.Text()
 	chosen := run.Trigger.ID.Header == "" && run.Trigger.ID.JSON.IsZero()
