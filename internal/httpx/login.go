@@ -69,7 +69,7 @@ func (l *Login) validate(s *Settings, urls map[string]string) error {
 		wrong = append(wrong, probe.Settingf("form", "only one of json and form can be sent"))
 	}
 	walkJSON(l.JSON.object, "", func(path string, v any) {
-		name := path[strings.LastIndexByte(path, '.')+1:]
+		name, _, _ := strings.Cut(path[strings.LastIndexByte(path, '.')+1:], "[")
 		if _, written := v.(string); written && secretName(name) {
 			wrong = append(wrong, probe.Settingf("json."+path, "is secret: name its source, {file: PATH} or {env: NAME}"))
 		}
@@ -127,8 +127,8 @@ func (t TokenSource) validate() error {
 	if given != 1 {
 		return probe.Settingf("capture", "expected one of header, json and cookie")
 	}
-	if t.Header != "" && !httpguts.ValidHeaderFieldName(t.Header) {
-		return probe.Settingf("capture.header", "%q is not a valid header name", t.Header)
+	if t.Header != "" {
+		return probe.InSetting("capture.header", ValidateHeaderName(t.Header))
 	}
 	return nil
 }

@@ -286,6 +286,7 @@ func TestLogin_settings(t *testing.T) {
 		`{url: http://10.0.0.1/login, allow_other_host: true, capture: {json: $.t}}`:                                         "login.url: http://10.0.0.1/login: http:// would send the credential in clear; use https, or allow_plaintext if you must",
 		`{url: http://127.0.0.1/login, allow_other_host: true, capture: {json: $.t}}`:                                        "",
 		`{url: https://api.example/login, json: {user: {password: hunter22}}, capture: {json: $.t}}`:                         "login.json.user.password: is secret: name its source, {file: PATH} or {env: NAME}",
+		`{url: https://api.example/login, json: {token: [{file: a}, hunter22]}, capture: {json: $.t}}`:                       "login.json.token[1]: is secret: name its source, {file: PATH} or {env: NAME}",
 		`{url: https://api.example/login, form: {client_secret: hunter22}, capture: {json: $.t}}`:                            "login.form.client_secret: is secret: name its source, {file: PATH} or {env: NAME}",
 		`{url: https://api.example/login, headers: {X-Api-Key: hunter22}, capture: {json: $.t}}`:                             "login.headers.X-Api-Key: is secret: name its source, {file: PATH} or {env: NAME}",
 		`{url: https://api.example/login, capture: {json: $.t, header: X-T}}`:                                                "login.capture: expected one of header, json and cookie",

@@ -112,9 +112,12 @@ func TestSettingsRefused(t *testing.T) {
 		{"secret header in clear", Settings{Headers: map[string]Value{"X-Key": {Secret: token}}}, "http://a.example/", "url: http://a.example/: http:// would send the credential in clear; use https, or allow_plaintext if you must"},
 		{"header in clear", Settings{Headers: map[string]Value{"X-Org": {Text: "a"}}}, "http://a.example/", ""},
 		{"secret written as a header", Settings{Headers: map[string]Value{"x-api-key": {Text: marker}}}, "https://a.example/", "headers.x-api-key: is secret: name its source, {file: PATH} or {env: NAME}"},
+		{"secret in a header of any name", Settings{Headers: map[string]Value{"X-Custom": {Text: "bearer " + marker}}}, "https://a.example/", "headers.X-Custom: is secret: name its source, {file: PATH} or {env: NAME}"},
+		{"secret header of a vendor", Settings{Headers: map[string]Value{"private-token": {Text: marker}}}, "https://a.example/", "headers.private-token: is secret: name its source, {file: PATH} or {env: NAME}"},
+		{"secret beside the name of its header", Settings{Headers: map[string]Value{"X-Api-Key: " + marker: {Text: "a"}}}, "https://a.example/", "headers.X-Api-Key: " + marker + ": is not a valid header name"},
 		{"header that is ours", Settings{Headers: map[string]Value{"user-agent": {Text: "a"}, "Referer": {Text: "a"}}}, "https://a.example/", "headers.Referer: is written by the prober itself\nheaders.user-agent: is written by the prober itself"},
 		{"header without a value", Settings{Headers: map[string]Value{"X-A": {}}}, "https://a.example/", "headers.X-A: has no value"},
-		{"header that is not valid", Settings{Headers: map[string]Value{"X A": {Text: "a"}}}, "https://a.example/", `headers.X A: "X A" is not a valid header name`},
+		{"header that is not valid", Settings{Headers: map[string]Value{"X A": {Text: "a"}}}, "https://a.example/", `headers.X A: is not a valid header name`},
 		{"header with a line break", Settings{Headers: map[string]Value{"X-A": {Text: "a\r\nb" + marker}}}, "https://a.example/", "headers.X-A: holds a character that a header cannot carry"},
 		{"header twice", Settings{Headers: map[string]Value{"X-A": {Text: "a"}, "x-a": {Text: "b"}}}, "https://a.example/", "headers.x-a: is the same header as X-A"},
 		{"host", Settings{Headers: map[string]Value{"Host": {Text: "a b"}}}, "https://a.example/", "headers.Host: expected a host that is not secret"},
@@ -134,7 +137,7 @@ func TestSettingsRefused(t *testing.T) {
 		{"huge max_body", Settings{MaxBody: 1 << 40}, "https://a.example/", "max_body: expected 1 to 67108864 bytes, got 1099511627776"},
 		{"resolver", Settings{Resolver: "127.0.0.1"}, "https://a.example/", `resolver: expected host:port`},
 		{"http2 in clear", Settings{HTTP2: true}, "http://a.example/", "http2: is spoken over https only"},
-		{"source of nothing", Settings{Trace: &Source{}, Version: &Source{Header: "a b"}}, "https://a.example/", "trace: expected header or json, and not both\nversion.header: \"a b\" is not a valid header name"},
+		{"source of nothing", Settings{Trace: &Source{}, Version: &Source{Header: "a b"}}, "https://a.example/", "trace: expected header or json, and not both\nversion.header: is not a valid header name"},
 		{"source of both", Settings{Trace: &Source{Header: "A", JSON: path(t, "$.a")}}, "https://a.example/", "trace: expected header or json, and not both"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -28,6 +28,7 @@ var ourHeaders = []string{
 // secretHeaders always carry credentials.
 var secretHeaders = []string{
 	"Authorization", "Cookie", "X-Api-Key", "Api-Key", "X-Auth-Token", "X-Access-Token", "X-Vault-Token",
+	"Private-Token", "X-Gitlab-Token", "X-Goog-Api-Key", "X-Amz-Security-Token", "X-Shopify-Access-Token",
 }
 
 // secretParams are the names of query parameters that carry credentials.
@@ -97,7 +98,7 @@ func (s *Settings) validateHeaders() error {
 			wrong = append(wrong, probe.Settingf("headers."+name, "is written by the prober itself"))
 		case v.IsZero():
 			wrong = append(wrong, probe.Settingf("headers."+name, "has no value"))
-		case slices.Contains(secretHeaders, key) && v.Secret.IsZero():
+		case (slices.Contains(secretHeaders, key) || strings.HasPrefix(strings.ToLower(v.Text), "bearer ")) && v.Secret.IsZero():
 			wrong = append(wrong, probe.Settingf("headers."+name, "is secret: name its source, {file: PATH} or {env: NAME}"))
 		case !httpguts.ValidHeaderFieldValue(v.Text):
 			wrong = append(wrong, probe.Settingf("headers."+name, "holds a character that a header cannot carry"))
@@ -214,7 +215,7 @@ func ValidateMethod(method string) error {
 // ValidateHeaderName refuses a name that no header can have.
 func ValidateHeaderName(name string) error {
 	if !httpguts.ValidHeaderFieldName(name) {
-		return probe.Settingf("", "%q is not a valid header name", name)
+		return probe.Settingf("", "is not a valid header name") // it may be a header and its value, in quotes
 	}
 	return nil
 }
