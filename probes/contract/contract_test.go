@@ -3,12 +3,14 @@ package contract
 import (
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"prober/internal/httpx"
 	"prober/internal/probe"
+	"prober/internal/testenv"
 	"prober/probes/internal/probetest"
 	"prober/probes/internal/replicas"
 )
@@ -106,6 +108,7 @@ func TestContract_broken(t *testing.T) {
 		"telemetry has no value":      {"\ncross_tenant_total 0", "", "fail\nzero fail(series_missing): *"},
 		"a series is there twice":     {"requests_total{code=\"200\"} 12\n", "requests_total{code=\"200\"} 12\nrequests_total{code=\"200\"} 13\n", "fail\nfamilies fail(duplicate_series): expected each series of requests_total once, got one twice: Prometheus takes only one of them"},
 		"a bucket is there twice":     {"duration_seconds_sum{result=\"ok\"} 1.5\n", "duration_seconds_bucket{result=\"ok\",le=\"0.5\"} 9\n", "fail\nfamilies fail(duplicate_series): *"},
+		"a quantile is there twice":   {"size_bytes_sum 300\n", "size_bytes{quantile=\"0.5\"} 200\n", "fail\nfamilies fail(duplicate_series): *"},
 		"cut in the middle of a line": {"other{x=\"y\"} NaN\n", "other{x=\"", "fail\nscrape fail(truncated): expected whole metrics, got fewer: it ends in the middle: Prometheus takes nothing of it"},
 		"an odd line":                 {"# TYPE other gauge", "what is this?", "fail\nscrape fail(schema): line 22 is not of the text format: Prometheus takes nothing of the exposition"},
 		"a second type":               {"requests_total{code=\"500\"} 0\n", "requests_total{code=\"500\"} 0\n# TYPE requests_total gauge\n", "fail\nscrape fail(schema): line 7 *"},
@@ -122,6 +125,79 @@ func TestContract_broken(t *testing.T) {
 			t.Errorf("%s:\n got  %s\n want %s", name, got, c.want)
 		}
 	}
+}
+
+// Each metric has a series of its own that says whether it is as the contract has it, and a sentence names three mistakes.
+func TestContract_brokenTogether(t *testing.T) {
+	text := strings.NewReplacer("{code=", "{status=", `le="0.5"`, `le="0.4"`, "other{", "another{").Replace(sound)
+	p := full(exposing(t, text))
+	p.Zero = nil
+	want := "expected absent_1, got none; expected absent_2, got none; expected other, got none"
+	for _, more := range []string{"", "; and 1 more"} {
+		p.Families["absent_1"], p.Families["absent_2"] = Family{}, Family{}
+		r := probetest.Run(t, Kind(), p)
+		if got := probetest.Lines(r); !strings.Contains(got, "families fail(family_missing): "+want+more+"\n") {
+			t.Errorf("got %s", got)
+		}
+		for _, s := range r.Samples {
+			if s.Measure == familyGauge && (s.Value == 1) != (s.Values[1] == "size_bytes" || s.Values[1] == "process_start_time_seconds") {
+				t.Errorf("%s is %v", s.Values[1], s.Value)
+			}
+		}
+		p.Families["z_absent"] = Family{}
+		p.Families["process_start_time_seconds"] = Family{}
+	}
+}
+
+// Of a metric that is not there nobody knows what it has. One that must have nothing takes no proof from the others.
+func TestContract_missing(t *testing.T) {
+	code, half := map[string][]string{"code": {}}, []float64{0.5}
+	for name, c := range map[string]struct {
+		families map[string]Family
+		want     string
+	}{
+		"it must have nothing": {map[string]Family{"absent": {}, "requests_total": {Labels: code}, "duration_seconds": {Type: "histogram", Buckets: half}}, "families fail(family_missing): expected absent, got none"},
+		"it must have a label": {map[string]Family{"absent": {Labels: code}, "requests_total": {Labels: code}}, "families fail(family_missing): *labels inconclusive(control_failed): *"},
+		"it must have a bucket": {map[string]Family{"absent": {Type: "histogram", Buckets: half}, "duration_seconds": {Type: "histogram", Buckets: half}},
+			"families fail(family_missing): *buckets inconclusive(control_failed): *"},
+		"it lost its type, and none is expected": {map[string]Family{"untyped": {}}, "families fail(family_missing): expected untyped, got none"},
+	} {
+		got := probetest.NotPassed(probetest.Run(t, Kind(), &Probe{URL: exposing(t, sound+"untyped_count 1\n") + "/metrics", Families: c.families}))
+		if !matches("fail\n"+c.want, got) {
+			t.Errorf("%s:\n got  %s\n want %s", name, got, c.want)
+		}
+	}
+}
+
+// A contract without metrics, labels or buckets notes none of them.
+func TestContract_zeroAlone(t *testing.T) {
+	p := full(exposing(t, sound))
+	p.Families = nil
+	probetest.WantLines(t, probetest.Run(t, Kind(), p), "pass", "scrape pass(ok): read 16 series", "zero pass(ok): 2 sums that must be 0 are 0")
+}
+
+// OpenMetrics is read by its own rules: without its end it may have been cut.
+func TestContract_openMetrics(t *testing.T) {
+	const text = "# TYPE requests counter\nrequests_total 1\n"
+	for end, want := range map[string]string{"# EOF\n": "pass", "": "fail\nscrape fail(truncated): *"} {
+		url := probetest.Serve(t, map[string]http.HandlerFunc{"/metrics": probetest.Respond(200, "application/openmetrics-text; version=1.0.0; charset=utf-8", text+end)})
+		p := &Probe{URL: url + "/metrics", Zero: map[string]string{"a": "absent_total"}, Families: map[string]Family{"requests_total": {Type: "counter"}}}
+		p.Zero = nil
+		if got := probetest.NotPassed(probetest.Run(t, Kind(), p)); !matches(want, got) {
+			t.Errorf("with %q: got %s", end, got)
+		}
+	}
+}
+
+// Close closes the connections to the service and those of the requests.
+func TestClose(t *testing.T) {
+	c := newCounter(5, 1_700_000_000)
+	metrics, one := testenv.ServeCounted(t, c.ServeHTTP)
+	calls, other := testenv.ServeCounted(t, c.ServeHTTP)
+	p := &Probe{URL: metrics + "/metrics", Moves: map[string]Move{"calls": {Series: "calls_total", Request: &Request{URL: calls + "/call", Status: httpx.Codes(401)}}}}
+	p.Connection, p.Moves["calls"].Request.Connection = "reuse", "reuse"
+	probetest.Run(t, Kind(), p)
+	testenv.WantClosed(t, p, 2, func() int { return one() + other() })
 }
 
 // What is not 0 is a breach, though the sum of several be 0.
@@ -245,4 +321,9 @@ func TestRequiresSeries(t *testing.T) {
 			t.Errorf("%s: got %t", series, got)
 		}
 	}
+}
+
+// matches reports whether a text is as expected; * stands for any text.
+func matches(want, got string) bool {
+	return regexp.MustCompile("(?s)^" + strings.ReplaceAll(regexp.QuoteMeta(want), `\*`, ".*") + "$").MatchString(got)
 }

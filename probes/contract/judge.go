@@ -2,7 +2,6 @@ package contract
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -130,6 +129,12 @@ func duplicates(f *dto.MetricFamily) bool {
 			}
 			bounds[b.GetUpperBound()] = true
 		}
+		for _, q := range m.GetSummary().GetQuantile() {
+			if bounds[q.GetQuantile()] {
+				return true
+			}
+			bounds[q.GetQuantile()] = true
+		}
 	}
 	return false
 }
@@ -213,8 +218,5 @@ func (p *Probe) judgeZero(r *probe.Result, s *scrape) {
 
 // number writes a number as Prometheus does.
 func number(x float64) string {
-	if math.IsInf(x, 1) {
-		return "+Inf"
-	}
 	return strconv.FormatFloat(x, 'g', -1, 64)
 }

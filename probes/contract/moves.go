@@ -144,13 +144,13 @@ func (p *Probe) readAgain(ctx context.Context, r *probe.Result, found []string, 
 }
 
 func totalOf(scrapes []*scrape, of selector.Selector) total {
-	all := total{zero: true}
+	var all total
 	for _, s := range scrapes {
 		if s == nil {
 			continue
 		}
 		t := s.total(of)
-		all.sum, all.n, all.nan, all.zero = all.sum+t.sum, all.n+t.n, all.nan || t.nan, all.zero && t.zero
+		all.sum, all.n = all.sum+t.sum, all.n+t.n
 	}
 	return all
 }

@@ -121,6 +121,13 @@ func TestMoves_fromRunToRun(t *testing.T) {
 			{0, from + 200, time.Minute, "pass(ok): calls_total rose to 0 1m ago"},
 			{0, from + 200, 4 * time.Minute, "fail(does_not_move): *"},
 		},
+		"the start varies by two seconds, and not by three": {
+			{10, from, 0, "inconclusive(settling): *"},
+			{9, from + 2, time.Minute, "fail(decreased): *"},
+			{8, from, time.Minute, "fail(decreased): *"},
+			{7, from + 3, time.Minute, "pass(ok): calls_total rose to 7 since the process restarted"},
+			{8, from, time.Minute, "inconclusive(several_processes): *"},
+		},
 		"a decrease is no restart": {
 			{10, from, 0, "inconclusive(settling): *"},
 			{9, from, time.Minute, "fail(decreased): expected calls_total to rise, got 9 after 10 in a process that did not restart: increase() takes that for a restart, and counts too much"},
@@ -129,6 +136,7 @@ func TestMoves_fromRunToRun(t *testing.T) {
 		"nothing tells a restart": {
 			{10, 0, 0, "inconclusive(settling): *"},
 			{2, 0, time.Minute, "inconclusive(settling): calls_total fell from 10 to 2, and without process_start_time_seconds nothing tells whether the process restarted"},
+			{2, 0, time.Minute, "inconclusive(settling): calls_total has been 2 for 1m, and may take 5m to rise"},
 			{3, 0, time.Minute, "pass(ok): calls_total rose from 2 to 3"},
 			{2, from, time.Minute, "inconclusive(settling): calls_total fell from 3 to 2, *"},
 		},

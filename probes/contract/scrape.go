@@ -73,7 +73,7 @@ func (p *Probe) wants(name string) bool {
 	if _, ok := p.Families[base]; ok {
 		return true
 	}
-	return p.selects(func(s selector.Selector) bool { return s.Name == name || exposed.FamilyOf(s.Name) == base })
+	return p.selects(func(s selector.Selector) bool { return exposed.FamilyOf(s.Name) == base })
 }
 
 // RequiresSeries reports whether the contract requires a series and, unless it is empty, a label of it.
