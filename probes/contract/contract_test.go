@@ -323,6 +323,30 @@ func TestRequiresSeries(t *testing.T) {
 	}
 }
 
+// As much as there may be is accepted, and one of each is something that is required.
+func TestValidate_bounds(t *testing.T) {
+	long := strings.Repeat("a", maxName)
+	p := &Probe{URL: "https://a.example/metrics", Families: map[string]Family{long: {}}, Moves: map[string]Move{}}
+	for i := range maxFamilies - 1 {
+		p.Families[fmt.Sprint("f", i)] = Family{}
+	}
+	for i := range maxMoves {
+		p.Moves[fmt.Sprint("m", i)] = Move{Series: "a_total"}
+	}
+	for _, p := range []*Probe{
+		p, {URL: p.URL, Families: map[string]Family{"a": {}}, Moves: map[string]Move{"a": {Series: "a_total"}}},
+		{URL: p.URL, Families: map[string]Family{"a": {}}, Zero: map[string]string{"a": "a_total"}},
+	} {
+		if err := p.Validate(); err != nil {
+			t.Error(err)
+		}
+	}
+	p.Families = map[string]Family{long + "a": {}}
+	if err := p.Validate(); err == nil || !strings.Contains(err.Error(), "expected the name of a metric, at most 200 bytes") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // matches reports whether a text is as expected; * stands for any text.
 func matches(want, got string) bool {
 	return regexp.MustCompile("(?s)^" + strings.ReplaceAll(regexp.QuoteMeta(want), `\*`, ".*") + "$").MatchString(got)

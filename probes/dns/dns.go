@@ -41,7 +41,7 @@ type Probe struct {
 	control  dnsmessage.Question
 
 	mu     sync.Mutex
-	behind map[string]time.Time // since when a server has had an old serial
+	behind map[string]laggard // by server
 }
 
 // A Zone is one whose name servers are asked.

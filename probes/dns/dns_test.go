@@ -82,6 +82,14 @@ func TestDNS(t *testing.T) {
 		"a ttl that just holds": {sound(shop()), www + "expect: {ttl: {min: 5m, max: 5m}}", "pass\n*\n*\n*\nttl pass(ok): 300 s"},
 		"a short ttl":           {sound(shop()), www + "expect: {ttl: {min: 10m}}", "fail\n*\n*\n*\nttl fail(ttl): expected a TTL of at least 10m, got 300 s"},
 		"a long ttl":            {sound(shop()), www + "expect: {ttl: {max: 1m}}", "fail\n*\n*\n*\nttl fail(ttl): expected a TTL of at most 1m, got 300 s"},
+		"the ttl of one record": {sound(shop()), "query_name: shop.example\nquery_type: MX\nexpect: {ttl: {min: 10m}}", "fail\n*\n*\n*\nttl fail(ttl): expected a TTL of at least 10m, got 300 s"},
+		"a ttl of 0": {changed(func(_ dnsmessage.Message, m *dnsmessage.Message) {
+			for i := range m.Answers {
+				m.Answers[i].Header.TTL = 0
+			}
+		}), www + "expect: {ttl: {max: 0s}}", "pass\n*\n*\n*\nttl pass(ok): 0 s"},
+		"absent, as is its ttl": {sound(shop()), "query_name: old.shop.example\nexpect: {rcode: [NXDOMAIN, NOERROR], ttl: {max: 1h}}\n" + control, "pass\n*\nrcode pass(ok): NXDOMAIN; *"},
+		"the data of a SOA":     {sound(shop()), "query_name: shop.example\nquery_type: SOA\nexpect: " + `{answer: {match: ['\tSOA\t\S+\. \S+\. [0-9]+ [0-9]+ [0-9]+ [0-9]+ [0-9]+$']}}`, "pass\n*\n*\nanswer pass(ok): 1 record as expected"},
 		"latency":               {sound(shop()), www + "latency: 4s", "pass\n*\nlatency pass(ok): *\n*\n*"},
 		"edns":                  {sound(shop()), www + "expect: {edns: true}", "pass\n*\nedns pass(ok): *\n*\n*"},
 		"no edns":               {changed(func(_ dnsmessage.Message, m *dnsmessage.Message) { m.Additionals = nil }), www + "expect: {edns: true}", "fail\n*\nedns fail(no_edns): *\n*\n*"},

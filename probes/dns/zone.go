@@ -131,16 +131,18 @@ func (p *Probe) agreement(targets []string, copies []zoneCopy) probe.Outcome {
 	}
 	old := map[string]uint32{}
 	different := 0
+	var unknown []string
 	for i, z := range copies {
 		switch {
 		case !z.known:
+			unknown = append(unknown, targets[i])
 		case z.soa.serial != newest.soa.serial:
 			old[targets[i]] = z.soa.serial
 		case !slices.Equal(z.answer, newest.answer):
 			different++
 		}
 	}
-	worst, lasted := p.laggard(old, time.Now())
+	worst, lasted := p.laggard(old, unknown, time.Now())
 	allowed := probe.Duration(newest.soa.lag())
 	if p.Zone.MaxLag != nil {
 		allowed = *p.Zone.MaxLag
@@ -158,21 +160,36 @@ func (p *Probe) agreement(targets []string, copies []zoneCopy) probe.Outcome {
 	return probe.Outcomef(probe.OK, "%s with serial %d and the same answer", text.Count(known, "server"), newest.soa.serial)
 }
 
-// laggard remembers which servers have an old version and returns the one that has had one for longest.
-func (p *Probe) laggard(old map[string]uint32, now time.Time) (worst string, lasted probe.Duration) {
+// A laggard is a server that has an old version of the zone.
+type laggard struct {
+	since  time.Time
+	serial uint32
+	silent bool // since it was seen to have it
+}
+
+// laggard remembers which servers have an old version and returns the one that has had one for longest. One that said nothing
+// for a while and has the same one then has had it all the time.
+func (p *Probe) laggard(old map[string]uint32, unknown []string, now time.Time) (worst string, lasted probe.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	since := make(map[string]time.Time, len(old))
-	for target := range old {
-		since[target] = now
-		if first, ok := p.behind[target]; ok {
-			since[target] = first
+	behind := make(map[string]laggard, len(old))
+	for _, target := range unknown {
+		if was, ok := p.behind[target]; ok {
+			was.silent = true
+			behind[target] = was
 		}
-		if d := probe.Duration(now.Sub(since[target]).Round(time.Second)); worst == "" || d > lasted || d == lasted && target < worst {
+	}
+	for target, serial := range old {
+		was, ok := p.behind[target]
+		if !ok || was.silent && was.serial != serial {
+			was.since = now
+		}
+		behind[target] = laggard{since: was.since, serial: serial}
+		if d := probe.Duration(now.Sub(was.since).Round(time.Second)); worst == "" || d > lasted || d == lasted && target < worst {
 			worst, lasted = target, d
 		}
 	}
-	p.behind = since
+	p.behind = behind
 	return worst, lasted
 }
 

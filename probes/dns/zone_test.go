@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -68,6 +69,7 @@ func TestDNS_zone(t *testing.T) {
 		"another answer":                        {same, version(7, "192.0.2.2", "192.0.2.9"), "", []string{"fail\nagreement fail(answers_differ): expected the same answer of all servers with serial 7, got other records from 1 of 2"}},
 		"another answer than expected":          {same, version(7, "192.0.2.9"), "expect: {answer: {equals: [192.0.2.1, 192.0.2.2]}}\n", []string{"fail\nanswer@192.0.2.54:53 fail(records): *\nagreement fail(answers_differ): *"}},
 		"an old serial":                         {same, version(6, "192.0.2.9"), "", []string{"inconclusive\nagreement inconclusive(settling): expected serial 7, got 6 from 192.0.2.54:53 for 0s, which is allowed for 1h", "fail\nagreement fail(serial_behind): expected serial 7, got 6 from 192.0.2.54:53 for 1h, and the limit is 1h"}},
+		"an old serial of the first":            {version(6, "192.0.2.1"), same, "", []string{"inconclusive\nagreement inconclusive(settling): expected serial 7, got 6 from 192.0.2.53:53 *"}},
 		"an old serial with a limit":            {same, version(6, "192.0.2.1"), "max_lag: 90m\n", []string{"inconclusive\nagreement inconclusive(settling): *", "inconclusive\nagreement inconclusive(settling): *", "fail\nagreement fail(serial_behind): *"}},
 		"an old serial, and no lag allowed":     {same, version(6, "192.0.2.1"), "max_lag: 0s\n", []string{"fail\nagreement fail(serial_behind): *"}},
 		"a serial that wraps around":            {version(1<<32-1, "192.0.2.1"), version(1, "192.0.2.1"), "max_lag: 0s\n", []string{"fail\nagreement fail(serial_behind): expected serial 1, got 4294967295 from 192.0.2.53:53 for *"}},
@@ -148,10 +150,70 @@ func TestDNS_catchesUp(t *testing.T) {
 func TestLaggard(t *testing.T) {
 	now := time.Now()
 	for range 20 { // the order of a map is another each time
-		p := &Probe{behind: map[string]time.Time{"c": now.Add(-time.Hour), "d": now.Add(-time.Hour)}}
-		if worst, lasted := p.laggard(map[string]uint32{"a": 1, "b": 1, "c": 1, "d": 1}, now); worst != "c" || lasted.D() != time.Hour {
+		p := &Probe{behind: map[string]laggard{"c": {since: now.Add(-time.Hour)}, "d": {since: now.Add(-time.Hour)}}}
+		if worst, lasted := p.laggard(map[string]uint32{"a": 1, "b": 1, "c": 1, "d": 1}, nil, now); worst != "c" || lasted.D() != time.Hour {
 			t.Fatalf("got %s for %s, expected c for 1h", worst, lasted)
 		}
+	}
+}
+
+// TestDNS_behindAndSilent shows that a server which answers now and then is told when it still has the same old version: nobody
+// knows whether it caught up meanwhile if it has another one.
+func TestDNS_behindAndSilent(t *testing.T) {
+	t.Parallel()
+	const one, two = "192.0.2.53:53", "192.0.2.54:53"
+	for then, want := range map[uint32]string{
+		6: "inconclusive inconclusive fail ", // and silence between them
+		5: "inconclusive inconclusive inconclusive ",
+	} {
+		serials := []uint32{6, 0, then} // of the second, in each run
+		var asked atomic.Int32
+		second := func(q dnsmessage.Message, _ string) [][]byte {
+			if q.Questions[0].Type != dnsmessage.TypeSOA {
+				return [][]byte{pack(shop().answer(q))}
+			}
+			serial := serials[asked.Add(1)-1]
+			if serial == 0 {
+				return nil
+			}
+			z := shop()
+			z["shop.example. SOA"] = []dnsmessage.ResourceBody{soa(serial)}
+			return [][]byte{pack(z.answer(q))}
+		}
+		p := load(t, "servers: [\""+one+"\", \""+two+"\"]\nzone: {name: shop.example}\n"+www)
+		got := ""
+		for _, r := range (network{one: talks(sound(shop())), two: talks(second)}).run(t, p, time.Hour, time.Hour) {
+			for _, c := range r.Checks {
+				if c.Name == checkAgreement {
+					got += c.Verdict.String() + " "
+				}
+			}
+		}
+		if got != want {
+			t.Errorf("serial %d: got %s, want %s", then, got, want)
+		}
+	}
+}
+
+// TestAgreement_ofThree says of how many servers the answer is another.
+func TestAgreement_ofThree(t *testing.T) {
+	copyOf := func(serial uint32, answer string) zoneCopy {
+		return zoneCopy{known: true, soa: record{serial: serial, refresh: 3600}, answer: []string{answer}}
+	}
+	p := &Probe{Zone: &Zone{}}
+	got := p.agreement([]string{"a", "b", "c"}, []zoneCopy{copyOf(7, "x"), copyOf(7, "x"), copyOf(7, "y")})
+	if want := "expected the same answer of all servers with serial 7, got other records from 1 of 3"; got.Detail != want {
+		t.Errorf("got %s", got.Detail)
+	}
+}
+
+// TestDNS_nameServersOverTLS shows that those of a zone are asked at the port of DNS over TLS.
+func TestDNS_nameServersOverTLS(t *testing.T) {
+	t.Parallel()
+	z := zone{"shop.example. NS": {ns("ns1.shop.example.")}, "ns1.shop.example. A": {a("127.77.0.1")}}
+	r := probetest.Run(t, Kind(), load(t, "zone: {name: shop.example, want: 1}\ntransport: tls\nresolver: \""+serve(t, sound(z))+"\"\n"+www))
+	if lines := probetest.Lines(r); !strings.Contains(lines, "query@127.77.0.1:853 ") || len(r.Exchanges) == 0 || r.Exchanges[0].URL != "tls://127.77.0.1:853" {
+		t.Errorf("got %s\n%v", lines, r.Exchanges)
 	}
 }
 

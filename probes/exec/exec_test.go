@@ -233,7 +233,7 @@ func TestReadPerformance(t *testing.T) {
 		"OK | a=U b= c=x d=1e3 e=0x1":          "map[a:[NaN] b:[NaN] c:[NaN] d:[1000] e:[NaN]]",
 		"OK | a=1,5 b=1MB c=1MiB d=3c e=2KB/s": "map[a:[1.5] b:[1.048576e+06] c:[1.048576e+06] d:[3] e:[2048]]",
 		"| a=2h b=3min c=4d d=5ns e=6k f=7G g=8mb h=9Kb i=1kB/s": "map[a:[NaN] b:[NaN] c:[NaN] d:[5e-09] e:[NaN] f:[NaN] g:[NaN] h:[NaN] i:[NaN]]",
-		"| a=20C b=3% c=4rpm d=5c e=1,234 f=0,012s g=2W":         "map[a:[20] b:[3] c:[4] d:[5] e:[NaN] f:[0.012] g:[2]]",
+		"| a=20C b=3% c=4rpm h=6B d=5c e=1,234 f=0,012s g=2W":    "map[a:[20] b:[3] c:[4] d:[5] e:[NaN] f:[0.012] g:[2] h:[6]]",
 		"OK | 'open=1 b=2": "map[]",
 		"OK | 'a'b=1 c=2":  "map[c:[2]]",
 		"OK | =1 b==2":     "map[b:[NaN]]",
@@ -255,6 +255,28 @@ func FuzzReadPerformance(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestExplain: a program that cannot be killed is told from one that could.
+func TestExplain(t *testing.T) {
+	got := explain(fmt.Errorf("run: %w", command.ErrStuck), 2*time.Second)
+	if want := "the program did not end within 2s, and could not be killed: it waits in the kernel, as for a disk, or runs as another user"; got.Reason != probe.Timeout || got.Detail != want {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// TestValidate_names: a value has a printable name of at most 128 letters. The shortest timeout leaves a program time to end.
+func TestValidate_names(t *testing.T) {
+	for name, ok := range map[string]bool{strings.Repeat("~", 128): true, " ": true, strings.Repeat("a", 129): false, "": false, "\x1f": false, "\x7f": false} {
+		p := load(t, "true", "")
+		p.Values = map[string]Limit{name: {}}
+		if err := p.Validate(); (err == nil) != ok {
+			t.Errorf("%q: got %v", name, err)
+		}
+		if err := p.CheckTimeout(minTimeout); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // TestValidate_bounds: as many words and variables as there may be.

@@ -426,6 +426,18 @@ func TestClose(t *testing.T) {
 	testenv.WantClosed(t, h, 1, open)
 }
 
+// What is no mistake: no grace, and a page without a body of which none is expected. No dependency is asked if there is none.
+func TestValidate_accepts(t *testing.T) {
+	h := New()
+	h.Service = serve(t, http.NotFoundHandler())
+	h.UnreadyGrace, h.Live.Status = 0, httpx.Codes(204)
+	for _, x := range probetest.Run(t, Kind(), h).Exchanges {
+		if x.Check == "dependency" {
+			t.Errorf("asked %s", x.URL)
+		}
+	}
+}
+
 func TestValidate_replicasWant(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*Probe)

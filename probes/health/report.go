@@ -55,7 +55,7 @@ func (h *Probe) reportState(r *probe.Result, seen *replica, before, after depend
 			r.Inconclusive(check, probe.ControlFailed, "%s%s", sentence, unproven)
 		case e == holds:
 			r.Pass(check, "%s", sentence)
-		case now.Reason.Verdict == probe.Inconclusive || e == unknown:
+		case e == unknown:
 			r.Inconclusive(check, now.Reason, "%s", sentence)
 		case settling > 0:
 			r.Inconclusive(check, probe.Settling, "%s; it was healthy %s ago", sentence, settling.Round(time.Millisecond))

@@ -461,6 +461,10 @@ func TestICMP_latency(t *testing.T) {
 func TestCheckTimeout(t *testing.T) {
 	t.Parallel()
 	p := New()
+	p.Host, p.PacketInterval = "127.0.0.1", probe.Duration(minInterval)
+	if err := p.Validate(); err != nil {
+		t.Error(err)
+	}
 	p.Count, p.PacketInterval = 3, probe.Duration(time.Second)
 	for timeout, want := range map[time.Duration]string{
 		2*time.Second + margin + 1: "",

@@ -92,7 +92,7 @@ func (p *Probe) validateQuery() error {
 		wrong = append(wrong, probe.InSetting("values."+name, v.validate(name)))
 		proves = proves && (v.Min != nil && *v.Min > 0 || v.Equal != nil && *v.Equal != 0)
 	}
-	if p.Control == "" && p.Violation == "" && !proves && len(p.Values) > 0 {
+	if p.Control == "" && p.Violation == "" && !proves {
 		wrong = append(wrong, probe.Settingf("control", "expected a control or a violation: a small number is also what an empty table gives, and a query that cannot fail"))
 	}
 	wrong = append(wrong, probe.InSetting("control", validateLooks(p.Control)))
