@@ -90,6 +90,11 @@ func TestReflection_places(t *testing.T) {
 			fmt.Fprint(w, "ok")
 			w.Header().Set("X-Debug", q.Header.Get("Authorization"))
 		}, inTrailer},
+		"text of the status": {func(w http.ResponseWriter, q *http.Request) {
+			nc, _, _ := w.(http.Hijacker).Hijack()
+			defer nc.Close()
+			fmt.Fprintf(nc, "HTTP/1.1 401 %s is unknown\r\nContent-Length: 0\r\n\r\n", q.Header.Get("Authorization"))
+		}, inHeader},
 		"interim answer": {func(w http.ResponseWriter, q *http.Request) {
 			w.Header().Set("Link", q.Header.Get("Authorization"))
 			w.WriteHeader(103)

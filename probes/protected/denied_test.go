@@ -145,6 +145,37 @@ func TestProtected_deniedOfItsOwn(t *testing.T) {
 	}
 }
 
+// TestProtected_validGetsARefusal: what a single caller is refused with proves nothing for the valid one, with or without forgeries.
+func TestProtected_validGetsARefusal(t *testing.T) {
+	for name, forgeries := range map[string]bool{"forgeries": true, "no forgeries": false} {
+		t.Run(name, func(t *testing.T) {
+			_, p := filtering(t, always(200, "application/json", emptyList))
+			p.Callers[callerAnonymous] = Caller{Denied: p.Denied}
+			p.Denied = nil
+			if !forgeries {
+				p.Forgeries = nil
+			}
+			want := "valid inconclusive(control_failed): got 200, and a body that a rejected caller gets too: the valid caller needs something to see\n"
+			if got := probetest.Lines(probetest.Run(t, Kind(), p)); !strings.Contains(got, want) {
+				t.Errorf("got\n%swant\n%s", got, want)
+			}
+		})
+	}
+}
+
+// TestProtected_nonexistentPathGetsItems: a route that answers all paths alike proves nothing of itself.
+func TestProtected_nonexistentPathGetsItems(t *testing.T) {
+	g, p := filtering(t, nil)
+	route := g.answer
+	g.answer = func(w http.ResponseWriter, q *http.Request, token string) bool {
+		return route(w, q, token) || always(200, "application/json", listWithItems)(w, q, token)
+	}
+	want := "catch_all inconclusive(control_failed): expected 404 for a nonexistent path, got 200 as for the route\n"
+	if got := probetest.Lines(probetest.Run(t, Kind(), p)); !strings.Contains(got, want) || strings.HasPrefix(got, "pass") {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
 // TestForgeries_hidden: a route that hides from those whom it does not know rejects a forged token by 404 as well.
 func TestForgeries_hidden(t *testing.T) {
 	g := newGate(t, jose.ES256)
