@@ -165,6 +165,9 @@ func parseKey(raw json.RawMessage) Key {
 	default:
 		k.read(members)
 	}
+	if k.Problem == "" && (string(members["use"]) == `""` || string(members["alg"]) == `""`) {
+		k.Problem = NotForSigning // no verifier that looks at them takes it for one it may use
+	}
 	return k
 }
 

@@ -141,6 +141,8 @@ func TestParseSaysWhatIsWrongWithAKey(t *testing.T) {
 		"a line end in base64":                {`"kty":"RSA","e":"AQAB","n":"` + rsaN + `\n"`, Unreadable},
 		"a modulus that is no text":           {`"kty":"RSA","e":"AQAB","n":7`, Unreadable},
 		"for encryption":                      {rsaKey + `,"use":"enc"`, NotForSigning},
+		"an empty use":                        {rsaKey + `,"use":""`, NotForSigning},
+		"an empty alg":                        {ecKey + `,"alg":""`, NotForSigning},
 		"key_ops without verify":              {rsaKey + `,"key_ops":["sign"]`, NotForSigning},
 		"key_ops of nothing":                  {rsaKey + `,"key_ops":[]`, NotForSigning},
 		"alg HS256":                           {rsaKey + `,"alg":"HS256"`, NotForSigning},

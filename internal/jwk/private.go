@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -41,14 +42,18 @@ const maxDepth = 64
 type shape int
 
 const (
-	nothing shape = iota // null, or it cannot be read
+	broken  shape = iota // it cannot be read, nor anything behind it
+	nothing              // null
 	plain                // true, false or a number
 	filled               // a text, a list or an object that is not empty, or an empty text
 )
 
 func (s *privateScan) value(isKey bool) shape {
 	token, err := s.d.Token()
-	if err != nil || token == nil {
+	if err != nil {
+		return broken
+	}
+	if token == nil {
 		return nothing
 	}
 	s.depth++
@@ -66,8 +71,7 @@ func (s *privateScan) value(isKey bool) shape {
 			s.object(isKey)
 			return filled
 		}
-		for s.d.More() && !s.found {
-			s.value(false)
+		for s.d.More() && !s.found && s.value(false) != broken {
 		}
 		_, _ = s.d.Token() // the end of the list; an error shows at the next one
 		return filled
@@ -106,7 +110,7 @@ func (s *privateScan) object(isKey bool) {
 		got := s.value(false)
 		name = strings.ToLower(name)
 		isKey = isKey || name == "kty"
-		short = short || got != nothing && slices.Contains(privateMembers, name)
+		short = short || got > nothing && slices.Contains(privateMembers, name)
 		name = withoutSeparators.Replace(name)
 		s.found = s.found || got == filled && slices.Contains(privateNames, name)
 	}
@@ -120,24 +124,18 @@ var withoutSeparators = strings.NewReplacer("_", "", "-", "", ".", "", " ", "")
 // toURLAlphabet makes base64 of any kind that of URLs, but for the padding.
 var toURLAlphabet = strings.NewReplacer("\n", "", "\r", "", "+", "-", "/", "_")
 
-// isPrivateText reports whether a text is a private key: PEM, DER or a JSON Web Key, as it is or in Base64.
+// isPrivateText reports whether a text is a private key: PEM, DER or JSON Web Keys, as it is or in Base64 or hex.
 func isPrivateText(text string) bool {
-	text = strings.TrimSpace(text)
-	if isPrivatePEM(text) || strings.HasPrefix(text, "{") && holdsPrivate([]byte(text), false) {
+	der, text := text, strings.TrimSpace(text)
+	if text == "" || isPrivatePEM(text) || strings.HasPrefix(der, "\x30") && isPrivateDER([]byte(der)) ||
+		(text[0] == '{' || text[0] == '[') && holdsPrivate([]byte(text), false) {
+		return text != ""
+	}
+	if decoded, err := hex.DecodeString(text); err == nil && isPrivateText(string(decoded)) {
 		return true
 	}
-	for _, begin := range []string{"M", "LS0tLS1CRUdJTi", "eyJ"} { // DER, "-----BEGIN" and "{"
-		if !strings.HasPrefix(text, begin) {
-			continue
-		}
-		plain := strings.TrimRight(toURLAlphabet.Replace(text), "=")
-		decoded, err := base64.RawURLEncoding.DecodeString(plain)
-		if err != nil {
-			return false
-		}
-		return isPrivatePEM(string(decoded)) || isPrivateDER(decoded) || decoded[0] == '{' && holdsPrivate(decoded, false)
-	}
-	return false
+	decoded, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(toURLAlphabet.Replace(text), "="))
+	return err == nil && isPrivateText(string(decoded))
 }
 
 func isPrivatePEM(text string) bool {

@@ -1,6 +1,7 @@
 package jwk
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -277,7 +278,7 @@ func TestVerify_ed25519(t *testing.T) {
 		{"Ed25519", "Ed25519", other, ErrSignature},
 		{"ES256", "Ed25519", private, ErrKey},
 	} {
-		set, err := Parse(t.Context(), []byte(`{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"a","alg":`+jsonText(t, c.key)+`,"x":"`+x+`"}]}`))
+		set, err := Parse(t.Context(), []byte(`{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"a","alg":`+cmp.Or(strings.Replace(jsonText(t, c.key), `""`, "", 1), "null")+`,"x":"`+x+`"}]}`))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -72,6 +72,9 @@ func (run *runState) compare() keyInventory {
 		if len(prints) > 1 {
 			c.conflicts = append(c.conflicts, name)
 		}
+		if c.noTypeInCommon(name, have) {
+			c.conflicts = append(c.conflicts, keyName{kid: name.kid})
+		}
 	}
 	sorted.By(c.conflicts, compareNames)
 	judged := slices.Concat(run.kids.list, run.revoked.list, []string{run.issued.kid()})
@@ -84,7 +87,7 @@ func (run *runState) compare() keyInventory {
 			switch {
 			case have[i][name]:
 				continue
-			case name.kid != "" && slices.Contains(judged, name.kid):
+			case name.kid != "" && slices.Contains(judged, name.kid) && !hasKid(have[i], name.kid):
 				c.judged = true
 			default:
 				lacks++
@@ -96,6 +99,45 @@ func (run *runState) compare() keyInventory {
 		}
 	}
 	return c
+}
+
+// hasKid reports whether a verifier has a key of any type under a kid.
+func hasKid(have map[keyName]bool, kid string) bool {
+	for _, name := range namesOf(kid) {
+		if have[name] {
+			return true
+		}
+	}
+	return false
+}
+
+// noTypeInCommon reports whether the verifiers that have a kid have it for keys of different types: whatever signs, some of them
+// reject its tokens. It does so for one of the names of the kid.
+func (c *keyInventory) noTypeInCommon(name keyName, have []map[keyName]bool) bool {
+	var first keyName
+	types, most, holders := 0, 0, 0
+	for _, other := range namesOf(name.kid) {
+		if c.keys[other] == nil {
+			continue
+		}
+		if types++; types == 1 {
+			first = other
+		}
+		n := 0
+		for _, having := range c.keys[other] {
+			n += having
+		}
+		most = max(most, n)
+	}
+	if types < 2 || name != first {
+		return false
+	}
+	for _, of := range have {
+		if hasKid(of, name.kid) {
+			holders++
+		}
+	}
+	return most < holders
 }
 
 // thumbprint returns the one thumbprint of a name; empty if there are several.
@@ -123,7 +165,8 @@ func (run *runState) checkAgreement(c keyInventory, l observed) {
 				first = name
 			}
 		}
-		r.Fail(check, reasonConflict, "%s stands for %d different keys (%s): tokens are rejected at random", run.describeKid(first.kid), len(c.keys[first]), run.holders(first))
+		groups := run.holders(first)
+		r.Fail(check, reasonConflict, "%s stands for %d different keys (%s): tokens are rejected at random", run.describeKid(first.kid), len(groups), strings.Join(groups, ", "))
 	case l.reused != "":
 		r.Fail(check, reasonReused, "%s stands for another key than %s ago: verifiers with the old one in a cache reject its tokens; a new key needs a new kid",
 			run.describeKid(l.reused), l.reusedFor.Round(time.Second))
@@ -144,8 +187,8 @@ func (run *runState) checkAgreement(c keyInventory, l observed) {
 	}
 }
 
-// holders says which verifiers have the same key under a name.
-func (run *runState) holders(name keyName) string {
+// holders says which verifiers have the same key under a name, or under a kid if the name has no type.
+func (run *runState) holders(name keyName) []string {
 	var order []string
 	by := map[string][]string{}
 	for i := range run.snapshots {
@@ -154,7 +197,7 @@ func (run *runState) holders(name keyName) string {
 			continue
 		}
 		for _, k := range v.set.Find(name.kid) {
-			if nameOf(&k) != name {
+			if k.Thumbprint == "" || k.Problem == jwk.NotForSigning || name.kind != "" && nameOf(&k) != name {
 				continue
 			}
 			if by[k.Thumbprint] == nil {
@@ -168,7 +211,7 @@ func (run *runState) holders(name keyName) string {
 	for i, print := range order {
 		groups[i] = "one at " + joinShort(by[print])
 	}
-	return strings.Join(groups, ", ")
+	return groups
 }
 
 // joinShort lists a few of many.

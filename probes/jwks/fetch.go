@@ -150,17 +150,11 @@ func deltaSeconds(text string) (time.Duration, bool) {
 // freshness is how long an answer says that it may be kept (RFC 9111, section 4.2.1), at the longest, and for how much
 // longer a cache may give it away stale (RFC 5861); said is false if it does not say.
 func freshness(a *httpx.Answer) (life, stale time.Duration, said bool) {
-	for _, directive := range strings.Split(strings.ToLower(strings.Join(a.Header.Values("Cache-Control"), ",")), ",") {
-		name, value, valued := strings.Cut(strings.TrimSpace(directive), "=")
-		seconds, counted := deltaSeconds(value)
-		switch {
-		case (name == "no-store" || name == "no-cache") && !valued: // with a value it is about single headers (RFC 9111, section 5.2.2.4)
-			return 0, 0, true
-		case !counted:
-		case name == "max-age" || name == "s-maxage":
-			life, said = max(life, seconds), true
-		case name == "stale-while-revalidate" || name == "stale-if-error":
-			stale = max(stale, seconds)
+	for name, values := range a.Header {
+		// Caches of CDNs go by a header of their own (RFC 9213), and many vendors have one more, such as Cloudflare-CDN-Cache-Control.
+		if name == "Cache-Control" || name == "Surrogate-Control" || strings.HasSuffix(name, "Cdn-Cache-Control") {
+			l, s, ok := directives(values)
+			life, stale, said = max(life, l), max(stale, s), said || ok
 		}
 	}
 	if said {
@@ -175,4 +169,22 @@ func freshness(a *httpx.Answer) (life, stale time.Duration, said bool) {
 		since = time.Now()
 	}
 	return max(0, expires.Sub(since)), stale, true
+}
+
+// directives is what one header of an answer says about it.
+func directives(values []string) (life, stale time.Duration, said bool) {
+	for _, directive := range strings.Split(strings.ToLower(strings.Join(values, ",")), ",") {
+		name, value, valued := strings.Cut(strings.TrimSpace(directive), "=")
+		seconds, counted := deltaSeconds(value)
+		switch {
+		case (name == "no-store" || name == "no-cache") && !valued: // with a value it is about single headers (RFC 9111, section 5.2.2.4)
+			return 0, 0, true
+		case !counted:
+		case name == "max-age" || name == "s-maxage":
+			life, said = max(life, seconds), true
+		case name == "stale-while-revalidate" || name == "stale-if-error":
+			stale = max(stale, seconds)
+		}
+	}
+	return life, stale, said
 }

@@ -127,6 +127,11 @@ func (m *keyHistory) updateKey(run *runState, l *observed, h kidHash, name keyNa
 		}
 		m.keys[h] = k
 	}
+	for _, other := range namesOf(name.kid) { // a key of another type that the kid stood for last, and no longer does
+		if o := m.keys[hashOf(other)]; name.kid != "" && o != nil && o.seen.After(k.seen) && c.keys[other] == nil {
+			k.changed = run.now
+		}
+	}
 	k.seen = run.now
 	if c.partial[name] {
 		k.lacked, k.since = run.now, time.Time{}

@@ -206,6 +206,37 @@ func TestAgreement_kidReused(t *testing.T) {
 		"fail(kid_reused): another kid stands for another key than 0s ago: verifiers with the old one in a cache reject its tokens; a new key needs a new kid")
 }
 
+// A kid that stands for a key of another type than before is as wrong at a verifier with the old set; two types at a time are not
+// (RFC 7517, section 4.5).
+func TestAgreement_kidReusedForAnotherType(t *testing.T) {
+	rs, ec := newJWK(t, "k1", "RS256"), newJWK(t, "k1", "ES256")
+	const same = "pass(ok): all 2 have the same keys under the same kids"
+	reused := `fail(kid_reused): the kid "k1" stands for another key than 0s ago: verifiers with the old one in a cache reject its tokens; a new key needs a new kid`
+	for name, c := range map[string]struct {
+		runs [][]jose.JSONWebKey
+		want string
+	}{
+		"in its place":      {[][]jose.JSONWebKey{{rs}, {ec}}, reused},
+		"after a gap":       {[][]jose.JSONWebKey{{rs}, {}, {ec}}, reused},
+		"and back":          {[][]jose.JSONWebKey{{ec}, {rs}, {rs}, {ec}}, reused},
+		"one more":          {[][]jose.JSONWebKey{{rs}, {rs, ec}}, same},
+		"one less":          {[][]jose.JSONWebKey{{rs, ec}, {ec}}, same},
+		"one after another": {[][]jose.JSONWebKey{{rs}, {rs, ec}, {ec}}, same},
+	} {
+		t.Run(name, func(t *testing.T) {
+			x := newRota(t, func(p *Probe) { p.Kids = literals("k1") })
+			k2 := newJWK(t, "k2", "ES256")
+			for i, keys := range c.runs {
+				keys = append(keys, k2)
+				r := x.at(time.Duration(i)*20*time.Minute, nil, keys, keys)
+				if i == len(c.runs)-1 {
+					x.want("agreement", r, c.want)
+				}
+			}
+		})
+	}
+}
+
 // Of many kids that stand for two keys each, every run names the same one.
 func TestAgreement_firstConflict(t *testing.T) {
 	var a, b []jose.JSONWebKey
@@ -433,6 +464,10 @@ func TestCache_grace(t *testing.T) {
 		"not at all":       {map[string]string{"Cache-Control": "max-age=86400, no-cache"}, 0, "pass(ok): may be kept for 0s, " + hour},
 		"stale for a day":  {map[string]string{"Cache-Control": "max-age=60, stale-while-revalidate=86400, stale-if-error=60"}, 0, "fail(cache_outlives_grace): may be kept for 1m and served stale for 1d more, *"},
 		"but for a header": {map[string]string{"Cache-Control": `max-age=86400, no-cache="Set-Cookie"`}, 0, "fail(cache_outlives_grace): may be kept for 1d, *"},
+		"by a CDN":         {map[string]string{"Cache-Control": "no-store", "CDN-Cache-Control": "max-age=86400"}, 0, "fail(cache_outlives_grace): may be kept for 1d, *"},
+		"by one vendor":    {map[string]string{"Cache-Control": "max-age=60", "Cloudflare-CDN-Cache-Control": "max-age=86400"}, 0, "fail(cache_outlives_grace): may be kept for 1d, *"},
+		"by a surrogate":   {map[string]string{"Cache-Control": "max-age=60", "Surrogate-Control": "max-age=60, stale-if-error=86400"}, 0, "fail(cache_outlives_grace): may be kept for 1m and served stale for 1d more, *"},
+		"by no CDN":        {map[string]string{"Cache-Control": "max-age=60", "CDN-Cache-Control": "no-store"}, 0, "pass(ok): may be kept for 1m, " + hour},
 		"unsaid":           {nil, 0, "pass(ok): does not say how long it may be kept; assumed to be 5m, " + hour},
 		"garbled":          {map[string]string{"Cache-Control": "max-age=soon", "Expires": "0"}, 0, "pass(ok): does not say how long it may be kept; assumed to be 5m, " + hour},
 		"unsaid, known":    {nil, 30 * time.Minute, "pass(ok): does not say how long it may be kept; assumed to be 30m, " + hour},

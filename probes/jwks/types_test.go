@@ -53,6 +53,34 @@ func TestJWKS_oneKidForTwoTypes(t *testing.T) {
 	}
 }
 
+// TestAgreement_noTypeInCommon: whatever signs, a verifier that has the kid for a key of another type rejects it.
+func TestAgreement_noTypeInCommon(t *testing.T) {
+	rs, ec, k2 := newJWK(t, "k1", "RS256"), newJWK(t, "k1", "ES256"), newJWK(t, "k2", "ES256")
+	const conflict = `agreement fail(kid_conflict): %s stands for 2 different keys (one at A, one at B): tokens are rejected at random`
+	for name, c := range map[string]struct {
+		a, b []any
+		kid  string
+		want string
+	}{
+		"a key that is wanted": {[]any{rs, k2}, []any{ec, k2}, "k1", strings.Replace(conflict, "%s", `the kid "k1"`, 1)},
+		"another":              {[]any{rs, k2}, []any{ec, k2}, "k2", strings.Replace(conflict, "%s", "another kid", 1)},
+		"one has both":         {[]any{rs, ec}, []any{ec}, "k1", "agreement inconclusive(settling): the verifiers do not have the same keys, for 1 run (0s): B lacks 1; "},
+		"one cannot be used":   {[]any{rs, k2}, []any{entry(t, ec, "use", "enc"), k2}, "k2", "agreement inconclusive(settling): "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			url := probetest.Serve(t, map[string]http.HandlerFunc{
+				"/a": probetest.Respond(200, "application/json", keysetOf(t, c.a...)),
+				"/b": probetest.Respond(200, "application/json", keysetOf(t, c.b...)),
+			})
+			r := probetest.Run(t, Kind(), jwks([]string{url + "/a", url + "/b"}, c.kid))
+			got := strings.NewReplacer(url+"/a", "A", url+"/b", "B").Replace(probetest.Lines(r))
+			if !strings.Contains(got, c.want) || strings.Contains(c.want, "conflict") != (stateOf(t, r) == "kid_conflict") {
+				t.Errorf("got %s\n%swant %s", stateOf(t, r), got, c.want)
+			}
+		})
+	}
+}
+
 // TestRevoked_twoTypes: a revoked kid that stood for two keys is still there while either is, under whatever name.
 func TestRevoked_twoTypes(t *testing.T) {
 	rs, ec, next := newJWK(t, "k0", "RS256"), newJWK(t, "k0", "ES256"), newJWK(t, "k1", "ES256")
