@@ -34,6 +34,9 @@ func TestSchedule_next(t *testing.T) {
 		{"*/30 * * * *", "Europe/Berlin", "2026-03-29T00:30:00Z", "2026-03-29T01:00:00Z 2026-03-29T01:30:00Z"},
 		{"*/30 * * * *", "Europe/Berlin", "2026-10-25T00:30:00Z", "2026-10-25T01:00:00Z 2026-10-25T01:30:00Z"}, // both 02:00 and 02:30
 		{"0 * * * *", "Europe/Berlin", "2026-10-25T00:00:00Z", "2026-10-25T01:00:00Z 2026-10-25T02:00:00Z"},
+		{"*/30 2 * * *", "Europe/Berlin", "2026-03-28T02:00:00Z", "2026-03-30T00:00:00Z 2026-03-30T00:30:00Z"}, // there is no such hour
+		{"*/59 0 1 * *", "UTC", "2026-12-01T00:00:00Z", "2026-12-01T00:59:00Z 2027-01-01T00:00:00Z"},
+		{"*/1 0 1 * *", "UTC", "2026-12-01T00:58:00Z", "2026-12-01T00:59:00Z 2027-01-01T00:00:00Z"},
 		{"30 2 29 3 *", "Europe/Berlin", "2026-03-01T00:00:00Z", "2026-03-29T01:00:00Z 2027-03-29T00:30:00Z"},
 		{"30 2 30 3 *", "Europe/Berlin", "2026-03-01T00:00:00Z", "2026-03-30T00:30:00Z 2027-03-30T00:30:00Z"},
 		// Lord Howe by half an hour, Havana at midnight, Apia left out 2011-12-30.
@@ -60,32 +63,39 @@ func TestSchedule_next(t *testing.T) {
 
 func TestParseCron_refuses(t *testing.T) {
 	for line, want := range map[string]string{
-		"":                                     "expected five fields",
-		"* * * *":                              "expected five fields",
-		"0 0 3 * * *":                          "expected five fields",
-		"@reboot":                              "expected five fields",
-		"60 * * * *":                           "minute: expected *, or 0 to 59",
-		"-1 * * * *":                           "minute: ",
-		"+1 * * * *":                           "minute: ",
-		"5/10 * * * *":                         "minute: ",
-		"*/0 * * * *":                          "minute: ",
-		"*/60 * * * *":                         "minute: ",
-		"*/+5 * * * *":                         "minute: ",
-		"10-5 * * * *":                         "minute: ",
-		"1,,2 * * * *":                         "minute: ",
-		"1- * * * *":                           "minute: ",
-		"* 24 * * *":                           "hour: ",
-		"* * 0 * *":                            "day of the month: expected *, or 1 to 31",
-		"* * L * *":                            "day of the month: ",
-		"* * * 0 *":                            "month: ",
-		"* * * january *":                      "month: ",
-		"* * * * 8":                            "day of the week: ",
-		"* * * * fri-mon":                      "day of the week: ",
-		strings.Repeat("0", 999) + "* * * * *": "expected five fields",
+		"":                                      "expected five fields",
+		"* * * *":                               "expected five fields",
+		"0 0 3 * * *":                           "expected five fields",
+		"@reboot":                               "expected five fields",
+		"60 * * * *":                            "minute: expected *, or 0 to 59",
+		"-1 * * * *":                            "minute: ",
+		"+1 * * * *":                            "minute: ",
+		"5/10 * * * *":                          "minute: ",
+		"*/0 * * * *":                           "minute: ",
+		"*/60 * * * *":                          "minute: ",
+		"*/+5 * * * *":                          "minute: ",
+		"10-5 * * * *":                          "minute: ",
+		"1,,2 * * * *":                          "minute: ",
+		"1- * * * *":                            "minute: ",
+		"* 24 * * *":                            "hour: ",
+		"* * 0 * *":                             "day of the month: expected *, or 1 to 31",
+		"* * L * *":                             "day of the month: ",
+		"* * * 0 *":                             "month: ",
+		"* * * january *":                       "month: ",
+		"* * * * 8":                             "day of the week: ",
+		"* * * * fri-mon":                       "day of the week: ",
+		strings.Repeat("0", 991) + " * * * *  ": "expected five fields", // 1,001 bytes
 	} {
 		if _, err := parseCron(line); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%q: expected %q, got %v", line, want, err)
 		}
+	}
+}
+
+// TestParseCron_longest: a line of as many bytes as there may be.
+func TestParseCron_longest(t *testing.T) {
+	if _, err := parseCron(strings.Repeat("0", 992) + " * * * *"); err != nil {
+		t.Error(err)
 	}
 }
 

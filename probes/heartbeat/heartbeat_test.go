@@ -1,6 +1,7 @@
 package heartbeat
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"strings"
@@ -78,7 +79,7 @@ func TestHeartbeat_measures(t *testing.T) {
 		for _, s := range w.run().Samples {
 			got[s.Name+strings.Join(s.Values, "")] = s.Value
 		}
-		unix := func(after time.Duration) float64 { return seconds(began.Add(after)) }
+		unix := func(after time.Duration) float64 { return float64(began.Add(after).UnixNano()) / 1e9 }
 		for name, want := range map[string]float64{
 			"probe_heartbeat_reports_totalstart": 1, "probe_heartbeat_reports_totalsuccess": 1, "probe_heartbeat_reports_totallog": 1, "probe_heartbeat_reports_totalother": 1,
 			"probe_heartbeat_last_start_timestamp_seconds": unix(0), "probe_heartbeat_last_success_timestamp_seconds": unix(90 * time.Second),
@@ -88,9 +89,10 @@ func TestHeartbeat_measures(t *testing.T) {
 				t.Errorf("%s: expected %v, got %v", name, want, got[name])
 			}
 		}
+		w.post("") // without a start, so that nobody knows how long it took
 		for _, s := range w.run().Samples {
-			if s.Counter {
-				t.Errorf("%s %v: counted again", s.Name, s.Values)
+			if s.Counter && s.Values[0] != "success" || s.Measure == durationGauge {
+				t.Errorf("%s %v: told again", s.Name, s.Values)
 			}
 		}
 	})
@@ -190,6 +192,109 @@ func TestHeartbeat_overlap(t *testing.T) {
 		w.post("") // nobody knows which began it: all that hung is over
 		w.wants("pass")
 	})
+}
+
+// An end without an id is that of the run that began last; an end whose id never began is that of none.
+func TestHeartbeat_idMissing(t *testing.T) {
+	inWorld(t, every(time.Hour), func(w *world) {
+		w.post("/start" + rid(1))
+		wait(time.Minute)
+		w.post("")
+		wait(15 * time.Minute)
+		w.wants("pass")
+		w.post("/start" + rid(2))
+		wait(time.Minute)
+		w.post(rid(3))
+		wait(15 * time.Minute)
+		w.wants("finished=job_hangs")
+	})
+	inWorld(t, every(time.Hour), func(w *world) { // one that began without an id comes first
+		w.post("/start")
+		w.post("/start" + rid(1))
+		wait(time.Minute)
+		w.post("")
+		w.post(rid(1))
+		wait(15 * time.Minute)
+		w.wants("pass")
+		w.post("/start")
+		w.post("/start" + rid(2))
+		w.post("")
+		wait(15 * time.Minute)
+		w.wants("finished=job_hangs")
+	})
+}
+
+// What takes as long as it may, and no longer, is right.
+func TestHeartbeat_durationLimits(t *testing.T) {
+	p := Probe{Period: probe.Duration(time.Hour), Duration: durations{Min: length(time.Minute), Max: length(5 * time.Minute)}}
+	for took, want := range map[time.Duration]string{
+		time.Minute: "pass", time.Minute - time.Millisecond: "duration=too_short", 5 * time.Minute: "pass", 5*time.Minute + time.Millisecond: "duration=too_long",
+	} {
+		inWorld(t, p, func(w *world) {
+			w.post("/start")
+			wait(took)
+			w.post("")
+			w.wants(want)
+		})
+	}
+}
+
+// What is kept of a job stays small, however often it reports.
+func TestNote_bounded(t *testing.T) {
+	var s state
+	for i := range 3 * maxEnded {
+		s.note(report{signal: signalSuccess, id: rid(i)}, time.Now(), time.Minute)
+	}
+	if len(s.Ended) != maxEnded || s.Ended[maxEnded-1] != rid(3*maxEnded-1) {
+		t.Errorf("the ids %v are kept", s.Ended)
+	}
+}
+
+// A run is announced by what the settings ask of it.
+func TestChecks(t *testing.T) {
+	for want, p := range map[string]*Probe{
+		"on_time success finished": {}, "on_time success finished duration": {Duration: durations{Min: length(1)}},
+		"on_time success finished frequency": {MinGap: length(1)},
+	} {
+		if got := strings.Join(p.Checks(), " "); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
+// TestValidate_bounds: what a setting may be at least and at most.
+func TestValidate_bounds(t *testing.T) {
+	const wrongPeriod, wrongGap, wrongMin = "period: expected 1s to ", "min_gap: expected less than the period, ", "duration.min: expected less than the maximum, "
+	hour := probe.Duration(time.Hour)
+	for _, c := range []struct {
+		p    Probe
+		want string
+	}{
+		{Probe{Period: probe.Duration(time.Second)}, ""}, {Probe{Period: probe.Duration(time.Second) - 1}, wrongPeriod},
+		{Probe{Period: probe.Duration(maxPeriod)}, ""}, {Probe{Period: probe.Duration(maxPeriod) + 1}, wrongPeriod},
+		{Probe{Period: hour, MinGap: length(time.Hour - 1)}, ""}, {Probe{Period: hour, MinGap: &hour}, wrongGap},
+		{Probe{Cron: "0 3 * * *", MinGap: &hour}, ""},
+		{Probe{Cron: "0 3 * * *", TimeZone: "Europe/Berlin"}, ""},
+		{Probe{Cron: "0 3 * * *", TimeZone: "Europe/Nowhere"}, "time_zone: expected a time zone that this machine knows"},
+		{Probe{Cron: "0 3 * * *", TimeZone: "Local"}, "time_zone: expected a time zone that this machine knows"},
+		{Probe{Period: hour, Duration: durations{Min: length(time.Minute), Max: length(time.Minute)}}, wrongMin},
+		{Probe{Period: hour, Duration: durations{Min: length(5 * time.Minute)}}, wrongMin}, // grace is the maximum
+	} {
+		c.p.Grace, c.p.TimeZone = probe.Duration(5*time.Minute), cmp.Or(c.p.TimeZone, "UTC")
+		if err := c.p.Validate(); (err == nil) != (c.want == "") || err != nil && !strings.HasPrefix(err.Error(), c.want) {
+			t.Errorf("%+v: got %v, want %q", c.p, err, c.want)
+		}
+	}
+}
+
+func TestRoughly(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		1234 * time.Millisecond: "1.23s", 9994 * time.Millisecond: "9.99s", 10400 * time.Millisecond: "10s", 61400 * time.Millisecond: "1m1s", 2*time.Hour - time.Second: "1h59m59s", 2*time.Hour + 20*time.Second: "2h",
+	} {
+		if got := roughly(d); got != want {
+			t.Errorf("%d: got %s, want %s", d, got, want)
+		}
+	}
 }
 
 func TestHeartbeat_tooOften(t *testing.T) {

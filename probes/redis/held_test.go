@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -84,22 +85,25 @@ func TestACL_lastProven(t *testing.T) {
 		orgs     map[string]Org
 		primary  string // what it says to a question about another org's key
 		replica  string
+		command  string // that it is said to, in place of that question
 		verdict  probe.Verdict
 		proven   bool
 		breaches float64
 	}{
-		"both keep them apart":     {orgs, "", "", probe.Pass, true, 0},
-		"the replica opens a key":  {orgs, "", "+OK\r\n", probe.Fail, false, 1},
-		"the primary opens a key":  {orgs, "+OK\r\n", "", probe.Fail, false, 1},
-		"the replica has no user":  {orgs, "", "-ERR User 'app-a' not found\r\n", probe.Inconclusive, false, 0},
-		"the primary has no user":  {orgs, "-ERR User 'app-a' not found\r\n", "", probe.Inconclusive, false, 0},
-		"there is nothing to keep": {nil, "", "", probe.Pass, false, 0},
+		"both keep them apart":      {orgs, "", "", "", probe.Pass, true, 0},
+		"the replica opens a key":   {orgs, "", "+OK\r\n", "", probe.Fail, false, 1},
+		"the primary opens a key":   {orgs, "+OK\r\n", "", "", probe.Fail, false, 1},
+		"the replica has no user":   {orgs, "", "-ERR User 'app-a' not found\r\n", "", probe.Inconclusive, false, 0},
+		"the primary has no user":   {orgs, "-ERR User 'app-a' not found\r\n", "", "", probe.Inconclusive, false, 0},
+		"the replica has no module": {orgs, "", "-ERR Command 'module|load' not found\r\n", "module", probe.Pass, true, 0},
+		"the replica has no get":    {orgs, "", "-ERR Command 'get' not found\r\n", "", probe.Inconclusive, false, 0},
+		"there is nothing to keep":  {nil, "", "", "", probe.Pass, false, 0},
 	} {
 		f, primary := serve(t, map[string]string{"INFO": info("primary-1", "slave0:ip=127.0.0.1,port=1,state=online,offset=100,lag=0")})
 		g, second := serve(t, map[string]string{"ROLE": list("slave"), "INFO": info("replica-1", "role:slave", "master_link_status:up", "master_replid:history-1", "slave_repl_offset:100")})
 		for server, answer := range map[*fake]string{f: c.primary, g: c.replica} {
 			if keepApart(server); answer != "" {
-				server.say("ACL DRYRUN app-a get org:b:", answer)
+				server.say("ACL DRYRUN app-a "+cmp.Or(c.command, "get org:b:"), answer)
 			}
 		}
 		p := New()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -73,6 +74,11 @@ func again(t testing.TB, p *Probe, within time.Duration) probe.Result {
 	r := probetest.Do(t.Context(), probe.Job{ID: probe.ID{System: "test", Name: "it"}, Kind: Kind(), Probe: p, Interval: time.Minute, Timeout: within})
 	if err := errors.Join(Kind().Undeclared(r), r.Repeats()); err != nil {
 		t.Error(err)
+	}
+	for _, c := range r.Checks {
+		if !slices.Contains(append(p.Checks(), probe.RunCheck), c.Name) {
+			t.Errorf("the check %s is not announced", c.Name)
+		}
 	}
 	for _, text := range []string{marker, password} {
 		if strings.Contains(fmt.Sprintf("%+v", r), text) {

@@ -24,8 +24,9 @@ func TestPass_restart(t *testing.T) {
 	t.Parallel()
 	f, address := serve(t, map[string]string{})
 	p := scanned(address)
-	if r := do(t, p, 5*time.Second); r.Verdict() != probe.Pass {
-		t.Fatalf("a sound server: %s", notPassed(r, nil))
+	r := do(t, p, 5*time.Second)
+	if _, told := sample(r, passGauge); r.Verdict() != probe.Pass || !told {
+		t.Fatalf("a sound server: %s; its whole pass is told: %t", notPassed(r, nil), told)
 	}
 	f.say("SCAN", page("7", "user:1")) // a pass that does not end
 	want(t, "a key that belongs to no org", p, "keys unprefixed")
@@ -83,6 +84,7 @@ func TestOpen(t *testing.T) {
 		}{
 			"recent":            {began: 59 * time.Minute, ended: time.Minute, want: probe.OK},
 			"at the limit":      {began: time.Hour, ended: 0, want: probe.OK},
+			"old by the limit":  {began: time.Hour, ended: time.Hour, want: probe.OK},
 			"stale":             {began: 70 * time.Minute, ended: 61 * time.Minute, want: reasonLate},
 			"took too long":     {began: 62 * time.Minute, ended: time.Minute, want: reasonLate},
 			"does not show all": {began: 2 * time.Minute, ended: time.Minute, blind: []string{"a"}, want: probe.ControlFailed},
@@ -90,6 +92,14 @@ func TestOpen(t *testing.T) {
 			p.audit.last = &pass{began: now.Add(-test.began), ended: now.Add(-test.ended), blind: test.blind, totals: newTotals()}
 			if got := p.open(v, 0, 0, now); got.Reason != test.want {
 				t.Errorf("%s: got %+v", name, got)
+			}
+		}
+		p.audit.last = &pass{began: now, ended: now, totals: newTotals()}
+		unasked := &visit{probe: p, primaries: 2}
+		unasked.unasked.Store(1)
+		for _, v := range []*visit{{probe: p}, {probe: p, primaries: 1, partial: true}, unasked} {
+			if got := p.open(v, 0, 0, now); got.Reason != probe.ControlFailed {
+				t.Errorf("%+v: got %+v", v, got)
 			}
 		}
 		p.audit.last = nil

@@ -80,6 +80,9 @@ func (v *visit) judgeReplica(ctx context.Context, conn *resp.Conn, r *probe.Resu
 		}
 		r.Report(checkReplication, reasonLinkDown, "%s", detail)
 		return
+	case said["master_replid"] == "" || number(said["slave_repl_offset"]) < 0:
+		r.Report(checkReplication, probe.Schema, "the link is up, but the replica does not say how far it is")
+		return
 	}
 	if o := v.await(ctx); !o.Passed() {
 		r.Note(checkReplication, o)
