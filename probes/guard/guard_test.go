@@ -7,19 +7,24 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"prober/internal/canary"
 	"prober/internal/dial"
 	"prober/internal/httpx"
+	"prober/internal/jsonpath"
 	"prober/internal/probe"
 	"prober/internal/testenv"
 	"prober/internal/text"
 	"prober/probes/internal/breach"
+	"prober/probes/internal/expect"
 	"prober/probes/internal/probetest"
 )
 
@@ -147,17 +152,24 @@ func TestGuard_answers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := newProbe(t, &api{before: func(w http.ResponseWriter, _ int, query string) bool {
-				if query != "SELECT org_id, text FROM events LIMIT 20 SETTINGS max_execution_time = 5" {
+			const noWhere = "SELECT org_id, text FROM events LIMIT 20 SETTINGS max_execution_time = 5"
+			s := &api{before: func(w http.ResponseWriter, _ int, query string) bool {
+				if query != noWhere {
 					return false
 				}
 				c.answer(w, query)
 				return true
-			}})
+			}}
+			p := newProbe(t, s)
 			p.OrgOfRows, p.MaxBody = probetest.Path(t, "$.data[*].org_id"), 64<<10
 			onlyCheck(p, "missing")
 			r := run1(t, p)
 			probetest.WantLines(t, probe.Result{Checks: r.NotPassed()}, strings.Split(c.want, "\n")...)
+			for _, check := range r.NotPassed() {
+				if !strings.Contains(s.traces[noWhere], check.TraceID) || check.TraceID == "" {
+					t.Errorf("the trace %s is not that of the query", check.TraceID)
+				}
+			}
 			if n, _ := value(r, breach.Total, "analytics"); (n == 1) != c.breach {
 				t.Errorf("expected a breach %t, counted %v", c.breach, n)
 			}
@@ -203,6 +215,14 @@ func TestGuard_controls(t *testing.T) {
 			}
 			respond(w, status, body)
 			return true
+		}}
+	}
+	mistakeIs := func(status int, body string) *api {
+		return &api{before: func(w http.ResponseWriter, n int, _ string) bool {
+			if n == 2 {
+				respond(w, status, body)
+			}
+			return n == 2
 		}}
 	}
 	leaks := func(when func(n int, query string) bool) *api {
@@ -253,6 +273,16 @@ func TestGuard_controls(t *testing.T) {
 			"missing fail(unscoped_accepted): *"}, true},
 		"the query with a mistake leaks": {leaks(func(n int, query string) bool { return n == 2 }), []string{
 			"scoped pass(ok): *", "mistake fail(leak_list): got a row of another org", unproven + "the query with a mistake"}, true},
+		"the query with a mistake is not let in":    {mistakeIs(401, `{}`), []string{"scoped pass(ok): *", "mistake inconclusive(credential): *", unproven + "the query with a mistake"}, true},
+		"the query with a mistake is led elsewhere": {mistakeIs(302, ``), []string{"scoped pass(ok): *", "mistake inconclusive(redirect): *", unproven + "the query with a mistake"}, true},
+		"the query with a mistake is one too many":  {mistakeIs(429, `{}`), []string{"scoped pass(ok): *", "mistake inconclusive(rate_limited): *", unproven + "the query with a mistake"}, true},
+		"the query with a mistake is known already": {&api{before: func(w http.ResponseWriter, n int, _ string) bool {
+			if n == 2 {
+				w.Header().Set("Age", "60")
+				respond(w, 500, columnAbsent)
+			}
+			return n == 2
+		}}, []string{"scoped pass(ok): *", "mistake inconclusive(stale_or_cached): *", unproven + "the query with a mistake"}, true},
 		"the scoped query leaks at last": {leaks(func(n int, query string) bool { return n > 2 && query == scopedQuery }), []string{
 			"scoped fail(leak_list): expected rows of the own org alone, got one of another", "mistake pass(ok): *", unproven + "the scoped query"}, true},
 		"the query with a mistake has no answer": {&api{before: func(_ http.ResponseWriter, n int, _ string) bool {
@@ -348,6 +378,101 @@ func TestGuard_limited(t *testing.T) {
 	}
 }
 
+// TestGuard_lostAtFirst: two answers that are lost are no sign that the others will be too.
+func TestGuard_lostAtFirst(t *testing.T) {
+	t.Parallel()
+	s := &api{before: func(_ http.ResponseWriter, n int, _ string) bool {
+		if n == 3 || n == 4 {
+			panic(http.ErrAbortHandler)
+		}
+		return false
+	}}
+	p := newProbe(t, s)
+	p.Connection, p.Corpus = "", []string{corpusClassics}
+	if run1(t, p); len(s.sent()) != len(p.cases)+controls {
+		t.Errorf("%d of %d queries were sent", len(s.sent()), len(p.cases)+controls)
+	}
+}
+
+// TestGuard_repeated: however often each case is asked, a run sends no more requests than it may, and asks each case as often.
+func TestGuard_repeated(t *testing.T) {
+	t.Parallel()
+	s := &api{}
+	p := newProbe(t, s)
+	p.Repeat, p.MaxRequests = 3, 23 // 6 cases a run
+	run1(t, p)
+	asked := map[string]int{}
+	for _, query := range s.sent() {
+		asked[query]++
+	}
+	if len(s.sent()) != 6*3+controls || len(asked) != 6+2 || asked[p.cases[0].query] != 3 {
+		t.Errorf("sent %d requests for %d queries", len(s.sent()), len(asked))
+	}
+}
+
+// TestGuard_content: what an answer must have, beside its status, to count as that of a query that was run.
+func TestGuard_content(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(p *Probe)
+		answer string
+		want   string
+	}{
+		"other words":             {func(p *Probe) { p.Accepted.Body = &expect.Match{Contains: "\"rows\""} }, `{"data": []}`, "missing inconclusive(rejected_by_other): expected the guard's rejection, got 200 with another content: no_where"},
+		"the words":               {func(p *Probe) { p.Accepted.Body = &expect.Match{Contains: "\"rows\""} }, `{"data": [], "rows": 0}`, "missing fail(unscoped_accepted): *"},
+		"rows need not be known":  {func(p *Probe) { p.Rows = jsonpath.Path{} }, `1`, "missing fail(unscoped_accepted): *"},
+		"no JSON":                 {func(p *Probe) { p.Rows, p.OrgOfRows = jsonpath.Path{}, probetest.Path(t, "$.data[*].org_id") }, `org_id`, "missing fail(unscoped_accepted): *"},
+		"an org that is a number": {func(p *Probe) { p.OrgOfRows = probetest.Path(t, "$.data[*].org_id") }, `{"data": [{"org_id": 7}]}`, "missing fail(leak_list): *"},
+		"the own org, in capitals": {func(p *Probe) { p.OrgOfRows = probetest.Path(t, "$.data[*].org_id") },
+			`{"data": [{"org_id": "ORG-A"}, {"org_id": ""}, {"org_id": null}, {"org_id": ["x"]}]}`, "missing fail(unscoped_accepted): *"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newProbe(t, &api{before: func(w http.ResponseWriter, _ int, query string) bool {
+				unscoped := query == "SELECT org_id, text FROM events LIMIT 20 SETTINGS max_execution_time = 5"
+				switch {
+				case unscoped:
+					io.WriteString(w, c.answer)
+				case query == scopedQuery:
+					fmt.Fprintf(w, `{"data": [%s], "rows": 1}`, ownRow)
+				}
+				return unscoped || query == scopedQuery
+			}})
+			onlyCheck(p, "missing")
+			c.change(p)
+			probetest.WantLines(t, probe.Result{Checks: run1(t, p).NotPassed()}, strings.Split(strings.Split(c.want, " ")[1], "(")[0], c.want)
+		})
+	}
+}
+
+// TestClose: the connection that is kept is closed.
+func TestClose(t *testing.T) {
+	t.Parallel()
+	var open atomic.Int32
+	server := httptest.NewUnstartedServer(&api{})
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			open.Add(1)
+		case http.StateClosed:
+			open.Add(-1)
+		}
+	}
+	server.Start()
+	defer server.Close()
+	p := probeOf(t, server.URL)
+	if run1(t, p); open.Load() != 1 {
+		t.Errorf("%d connections are kept", open.Load())
+	}
+	p.Close()
+	testenv.Eventually(t, 10*time.Second, func(context.Context) error {
+		if n := open.Load(); n != 0 {
+			return fmt.Errorf("%d connections are open", n)
+		}
+		return nil
+	})
+}
+
 // TestGuard_byChance: a guard that rejects all but every seventh query is found by asking again.
 func TestGuard_byChance(t *testing.T) {
 	t.Parallel()
@@ -438,7 +563,10 @@ func TestGuard_canaries(t *testing.T) {
 		"the same":     {ownCanary, ownCanary, "", "control_failed): expected two canaries, got one that is also in the other"},
 		"a part":       {"zq8w4x7c2v9b1n5m3k6j", "zq8w4x7c2v9b1n5m", "", "control_failed): expected two canaries, got one that is also in the other"},
 		"in the query": {ownCanary, foreignCanary, "text IN ('" + ownCanary + "', '" + foreignCanary + "')", "control_failed): a query has a canary in it, so an answer that repeats the query would show it: find the canaries by another filter"},
-		"missing":      {ownCanary, "", "", "credential): a canary cannot be read: *"},
+		"own in it":    {ownCanary, foreignCanary, "text IN ('" + ownCanary + "')", "control_failed): a query has a canary in it, so an answer that repeats the query would show it: find the canaries by another filter"},
+		"other in it":  {ownCanary, foreignCanary, "text IN ('" + foreignCanary + "')", "control_failed): a query has a canary in it, so an answer that repeats the query would show it: find the canaries by another filter"},
+		"own missing":  {"", foreignCanary, "", "credential): a canary cannot be read: secret from env NONE: *"},
+		"missing":      {ownCanary, "", "", "credential): a canary cannot be read: secret from env NONE: *"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -574,6 +702,21 @@ func TestValidate_bounds(t *testing.T) {
 		"not one repeated case":      {func(p *Probe) { p.Repeat, p.MaxRequests = 5, controls+4 }, "max_requests: expected 8 to "},
 		"the most requests":          {func(p *Probe) { p.MaxRequests = maxRequests }, ""},
 		"more requests":              {func(p *Probe) { p.MaxRequests = maxRequests + 1 }, "max_requests: "},
+		"the least limit":            {func(p *Probe) { p.Limit = 1 }, ""},
+		"no rows":                    {func(p *Probe) { p.Limit = 0 }, "limit: "},
+		"the most limit":             {func(p *Probe) { p.Limit = maxLimit }, ""},
+		"a higher limit":             {func(p *Probe) { p.Limit = maxLimit + 1 }, "limit: "},
+		"no limit of time":           {func(p *Probe) { p.TimeLimit = 0 }, ""},
+		"a time below zero":          {func(p *Probe) { p.TimeLimit = -probe.Duration(time.Second) }, "time_limit: "},
+		"half a second":              {func(p *Probe) { p.TimeLimit = probe.Duration(time.Second / 2) }, "time_limit: "},
+		"the longest time":           {func(p *Probe) { p.TimeLimit = probe.Duration(maxTimeLimit) }, ""},
+		"a longer time":              {func(p *Probe) { p.TimeLimit = probe.Duration(maxTimeLimit + time.Second) }, "time_limit: "},
+		"one query":                  {func(p *Probe) { p.Corpus, p.Queries = nil, map[string]string{"q": "SELECT 1 LIMIT 1"} }, ""},
+		"any success":                {func(p *Probe) { p.Accepted.Status = httpx.Statuses{2} }, ""},
+		"a certain success":          {func(p *Probe) { p.Accepted.Status = httpx.Codes(200, 299) }, ""},
+		"a redirect for a success":   {func(p *Probe) { p.Accepted.Status = httpx.Codes(300) }, "accepted.status: "},
+		"any redirect for one":       {func(p *Probe) { p.Accepted.Status = httpx.Statuses{3} }, "accepted.status: "},
+		"news for a success":         {func(p *Probe) { p.Accepted.Status = httpx.Codes(199) }, "accepted.status: "},
 		"a limit as rejection":       {func(p *Probe) { p.Rejected.Status = httpx.Codes(403, 429) }, "rejected.status: "},
 		"any 4xx as rejection":       {func(p *Probe) { p.Rejected.Status = httpx.Statuses{4} }, "rejected.status: "},
 		"any 5xx as rejection":       {func(p *Probe) { p.Rejected.Status = httpx.Statuses{5} }, "rejected.status: "},
@@ -586,5 +729,25 @@ func TestValidate_bounds(t *testing.T) {
 		if err := p.Validate(); (err == nil) != (c.wrong == "") || err != nil && !strings.Contains(err.Error(), c.wrong) {
 			t.Errorf("%s: got %v, want %q", name, err, c.wrong)
 		}
+	}
+}
+
+// TestTemplate_timeLimit: each query has the limit of time, of a second at least, or none where the server has one.
+func TestTemplate_timeLimit(t *testing.T) {
+	for limit, want := range map[time.Duration]string{0: "LIMIT 20", time.Second: "LIMIT 20 SETTINGS max_execution_time = 1", time.Minute: "LIMIT 20 SETTINGS max_execution_time = 60"} {
+		p := probeOf(t, "http://127.0.0.1:1")
+		p.TimeLimit = probe.Duration(limit)
+		if got := p.template().fill("{end}"); got != want {
+			t.Errorf("%s: got %s, want %s", limit, got, want)
+		}
+	}
+}
+
+// TestExpectedStatuses: the errors among the statuses of a rejection are provoked.
+func TestExpectedStatuses(t *testing.T) {
+	p := New()
+	p.Rejected.Status = httpx.Codes(200, 399, 400, 403)
+	if got := fmt.Sprint(p.ExpectedStatuses()); got != "map[:[400 403]]" {
+		t.Errorf("got %s", got)
 	}
 }

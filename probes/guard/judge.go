@@ -59,14 +59,14 @@ func (r *run) askScoped(ctx context.Context, t template) (v verdict, sick bool) 
 // judgeMistake says whether the database's own refusal of a query can be told from the guard's, and from rows.
 func (r *run) judgeMistake(a *httpx.Answer) verdict {
 	v := verdict{outcome: inconclusive, traceID: a.TraceID}
+	class := a.Classify(httpx.ClassifyOptions{Credential: r.p.Authenticates()})
 	_, ran := r.p.ran(a)
 	switch {
 	case r.showsForeign(a):
 		v.outcome, v.reason, v.detail = foreignRows, leak, "got a row of another org"
-	case a.Reason != probe.OK:
-		v.reason, v.detail = a.Reason, a.Detail
-	case a.Status == http.StatusTooManyRequests:
-		v.reason, v.detail = probe.RateLimited, "got 429"
+	case class.Class == httpx.ClassIncomplete, class.Class == httpx.ClassRateLimited, class.Class == httpx.ClassCached, class.Class == httpx.ClassRedirect,
+		a.Status == http.StatusUnauthorized: // not from the database
+		v.reason, v.detail = class.Reason, class.Detail
 	case r.p.Rejected.match(a):
 		v.reason, v.detail = probe.ControlFailed, "a scoped query with a column that does not exist is rejected in the words of the guard: "+
 			"they may be those of any error; expect others, or set knows_columns if it is the guard that says so"

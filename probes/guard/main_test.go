@@ -36,6 +36,7 @@ type api struct {
 
 	mu      sync.Mutex
 	queries []string
+	traces  map[string]string // the header traceparent, by the query
 }
 
 const (
@@ -62,6 +63,10 @@ func (s *api) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	s.mu.Lock()
 	s.queries = append(s.queries, asked.SQL)
 	n := len(s.queries)
+	if s.traces == nil {
+		s.traces = map[string]string{}
+	}
+	s.traces[asked.SQL] = q.Header.Get("Traceparent")
 	s.mu.Unlock()
 	w.Header().Set("Content-Type", "application/json")
 	if s.before != nil && s.before(w, n, asked.SQL) {
