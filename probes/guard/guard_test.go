@@ -7,12 +7,9 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -448,29 +445,7 @@ func TestGuard_content(t *testing.T) {
 // TestClose: the connection that is kept is closed.
 func TestClose(t *testing.T) {
 	t.Parallel()
-	var open atomic.Int32
-	server := httptest.NewUnstartedServer(&api{})
-	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
-		switch state {
-		case http.StateNew:
-			open.Add(1)
-		case http.StateClosed:
-			open.Add(-1)
-		}
-	}
-	server.Start()
-	defer server.Close()
-	p := probeOf(t, server.URL)
-	if run1(t, p); open.Load() != 1 {
-		t.Errorf("%d connections are kept", open.Load())
-	}
-	p.Close()
-	testenv.Eventually(t, 10*time.Second, func(context.Context) error {
-		if n := open.Load(); n != 0 {
-			return fmt.Errorf("%d connections are open", n)
-		}
-		return nil
-	})
+	probetest.WantClosed(t, Kind(), &api{}, func(url string) probe.Probe { return probeOf(t, url) })
 }
 
 // TestGuard_byChance: a guard that rejects all but every seventh query is found by asking again.

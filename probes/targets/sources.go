@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -177,7 +178,7 @@ func (p *Probe) port(s *kubernetes.EndpointSlice) (port int, o probe.Outcome) {
 	o.Reason = probe.OK
 	var all []int
 	for _, q := range s.Ports {
-		if q.Port != nil && (p.Kubernetes.Port == "" || p.Kubernetes.Port == q.Name || p.Kubernetes.Port == strconv.Itoa(*q.Port)) {
+		if q.Port != nil && !slices.Contains(all, *q.Port) && (p.Kubernetes.Port == "" || p.Kubernetes.Port == q.Name || p.Kubernetes.Port == strconv.Itoa(*q.Port)) {
 			all = append(all, *q.Port)
 		}
 	}

@@ -254,10 +254,16 @@ func TestKubernetes(t *testing.T) {
 		"which port":      {endpointSlice("a", pods, both), "", false, "", []string{"inconclusive", "list inconclusive(schema): expected port: the Service has several" + kept}},
 		"no such port":    {endpointSlice("a", pods, both), "grpc", false, "", []string{"inconclusive", "list inconclusive(schema): expected a port of the Service, got endpoints without it" + kept}},
 		"nothing ready":   {endpointSlice("a", `[{"addresses":["10.0.0.3"],"conditions":{"ready":false}}]`, web), "", false, "", []string{"inconclusive", "list inconclusive(empty_list): expected targets that are ready, got 1 that are not, and no other" + kept}},
+		"two protocols":   {endpointSlice("a", pods, `[{"name":"dns","port":53,"protocol":"UDP"},{"name":"dns-tcp","port":53,"protocol":"TCP"}]`), "", false, "10.0.0.1:53 10.0.0.2:53", []string{"pass", "list *", "want *"}},
+		"the lowest port": {endpointSlice("a", pods, `[{"port":1}]`), "", false, "10.0.0.1:1 10.0.0.2:1", []string{"pass", "list *", "want *"}},
+		"the last port":   {endpointSlice("a", pods, `[{"port":65535}]`), "", false, "10.0.0.1:65535 10.0.0.2:65535", []string{"pass", "list *", "want *"}},
+		"no number":       {endpointSlice("a", pods, `[{"port":0}]`), "", false, "", []string{"inconclusive", "list inconclusive(schema): expected a port of the Service, got endpoints without it" + kept}},
+		"an empty slice":  {endpointSlice("a", pods, web) + "," + endpointSlice("b", `null`, `null`), "", false, "10.0.0.1:8080 10.0.0.2:8080", []string{"pass", "list *", "want *"}},
+		"no address":      {endpointSlice("a", `[{"addresses":[]},{"addresses":["10.0.0.5"]}]`, web), "", false, "10.0.0.5:8080", []string{"pass", "list pass(ok): 1 target", "want *"}},
 		"no endpoints":    {endpointSlice("a", `null`, `[]`), "", false, "", []string{"inconclusive", "list inconclusive(empty_list): expected targets, got an empty list" + kept}},
 		"no slices":       {"", "", false, "", []string{"inconclusive", "list inconclusive(empty_list): expected endpoints, got none: there is no such Service, or it selects nothing" + kept}},
 		"no port at all":  {endpointSlice("a", pods, `null`), "", false, "", []string{"inconclusive", "list inconclusive(schema): expected a port of the Service, got endpoints without it" + kept}},
-		"a port too high": {endpointSlice("a", pods, `[{"port":65536}]`), "", false, "", []string{"inconclusive", "list inconclusive(schema): *"}},
+		"a port too high": {endpointSlice("a", pods, `[{"port":65536}]`), "", false, "", []string{"inconclusive", "list inconclusive(schema): expected a port of the Service, got endpoints without it" + kept}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -265,6 +271,10 @@ func TestKubernetes(t *testing.T) {
 			r := wantList(t, &Probe{Want: 1, Kubernetes: &Kubernetes{Settings: kubernetes.Settings{API: url, Namespace: "shop"}, Service: "web", Port: c.port, NotReady: c.all}}, c.list, c.lines...)
 			for _, target := range r.Targets {
 				if want := "false"; strings.HasPrefix(target.Address, "10.0.0.3") && target.Labels["__meta_kubernetes_endpointslice_endpoint_conditions_ready"] != want {
+					t.Errorf("got %v", target)
+				}
+				node, named := target.Labels["__meta_kubernetes_endpointslice_endpoint_node_name"]
+				if second := strings.HasPrefix(target.Address, "10.0.0.2:"); named != second || second && (node != "n1" || target.Labels["__meta_kubernetes_endpointslice_address_target_kind"] != "Pod") {
 					t.Errorf("got %v", target)
 				}
 				if strings.HasPrefix(target.Address, "10.0.0.2:8") && (target.Labels["__meta_kubernetes_endpointslice_address_target_name"] != "web-b" || target.Labels["__meta_kubernetes_endpointslice_endpoint_zone"] != "a") {

@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -94,6 +96,34 @@ func Serve(t *testing.T, paths map[string]http.HandlerFunc) string {
 	}))
 	t.Cleanup(server.Close)
 	return server.URL
+}
+
+// WantClosed runs a probe of a server, which must be left with a connection that is kept, and with none once the probe is closed.
+func WantClosed(t *testing.T, kind probe.Kind, handler http.Handler, of func(url string) probe.Probe) {
+	t.Helper()
+	var opened atomic.Int32
+	closed := make(chan bool, 100)
+	server := httptest.NewUnstartedServer(handler)
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			opened.Add(1)
+		case http.StateClosed:
+			closed <- true
+		}
+	}
+	server.Start()
+	defer server.Close()
+	p := of(server.URL)
+	if r := Run(t, kind, p); opened.Load() != 1 || len(closed) > 0 {
+		t.Fatalf("%d connections were opened, and %d closed, after %s", opened.Load(), len(closed), Lines(r))
+	}
+	p.(probe.Closer).Close()
+	select {
+	case <-closed:
+	case <-time.After(10 * time.Second):
+		t.Error("the connection is kept")
+	}
 }
 
 // Respond writes a status, a content type and a body.
