@@ -211,6 +211,7 @@ func TestWebSocket_refused(t *testing.T) {
 		"headers that are lost": {status(426), "", "fail(not_upgraded): expected 101, got 426: *"},
 		"a path that is gone":   {status(404), "", "fail(status): expected 101, got 404"},
 		"an error":              {status(502), "", "fail(status): expected 101, got 502"},
+		"a page of a cache":     {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Age", "60"); w.WriteHeader(404) }, "", "fail(status): expected 101, got 404"},
 		"a redirect":            {status(302), "", "fail(redirect): expected 101, got 302: redirects are not followed"},
 		"no credential":         {status(401), "", "fail(status): expected 101, got 401: no credential was sent, so anybody gets it"},
 		"another credential":    {status(403), "    bearer: {env: WEBSOCKET_TEST_TOKEN}\n", "inconclusive(credential): expected 101, got 403: the target does not accept the probe's credential"},
@@ -282,6 +283,8 @@ func TestWebSocket_hostile(t *testing.T) {
 		"half a close code":        {says(frame(0x88, "\x03")), "bad_frame): the server sent a close frame with half a code*"},
 		"a forbidden close code":   {says(closing(1006)), "bad_frame): the server sent a close frame with the code 1006, which nobody may send*"},
 		"an error":                 {says(closing(1011)), "closed): the server closed the WebSocket with 1011 (internal error) (waiting for dialogue[0])"},
+		"an error in a message":    {says(frame(0x01, "hel"), closing(1011)), "closed): the server closed the WebSocket with 1011 (internal error) (waiting for dialogue[0])"},
+		"a long reason":            {says(frame(0x88, strings.Repeat("x", 126))), "bad_frame): the server sent a control frame in parts, or of more than 125 bytes*"},
 		"a rule":                   {says(frame(0x81, "no"), closing(1008)), "closed): the server closed the WebSocket with 1008 (policy violation) (waiting for dialogue[0], after 1 message that does not match)"},
 		"a code of its own":        {says(closing(4001)), "closed): the server closed the WebSocket with 4001 (waiting for dialogue[0])"},
 		"a close without a code":   {says(frame(0x88, "")), "closed): the server closed the WebSocket with no code (waiting for dialogue[0])"},
@@ -327,7 +330,8 @@ func TestWebSocket_pingAndClose(t *testing.T) {
 		want   string
 	}{
 		"another pong":        {answers(pong, ended), "ping fail(wrong_pong): expected a pong that repeats the ping, got 1 pong that did not"},
-		"no pong":             {answers("", ended), "ping fail(timeout): *"},
+		"no pong":             {answers("", ended), "ping fail(timeout): *(waiting for the pong)"},
+		"news for a pong":     {answers(frame(0x81, "news"), ended), "ping fail(timeout): *(waiting for the pong, after 1 message that does not match)"},
 		"a pong before":       {answers(pong+"\x8a\x08DATA", ended), "close pass(ok): closed with 1000 (normal closure)"},
 		"a message before":    {answers(frame(0x81, "news")+"\x8a\x08DATA", frame(0x81, "more")+ended), "close pass(ok): *"},
 		"an error at the end": {answers("\x8a\x08DATA", closing(1011)), "close fail(close_code): expected the server to close with 1000 (normal closure), got 1011 (internal error)"},
@@ -342,8 +346,8 @@ func TestWebSocket_pingAndClose(t *testing.T) {
 		}
 		r := run(t, load(t, serve(t, test.handle), "    ping: true\n"), timeout)
 		lines := strings.Split(strings.TrimSpace(probetest.Lines(r)), "\n")
-		prefix, open := strings.CutSuffix(test.want, "*")
-		if got := lines[len(lines)-1]; got != test.want && !(open && strings.HasPrefix(got, prefix)) {
+		before, after, open := strings.Cut(test.want, "*")
+		if got := lines[len(lines)-1]; got != test.want && !(open && strings.HasPrefix(got, before) && strings.HasSuffix(got, after)) {
 			t.Errorf("%s: expected %s, got %s", name, test.want, probetest.Lines(r))
 		}
 	}
@@ -362,6 +366,21 @@ func TestWebSocket_pingAndClose(t *testing.T) {
 	probetest.WantLines(t, run(t, load(t, serve(t, pings), "    dialogue: [{expect: news}]\n"), 20*time.Second), "pass", opened, "dialogue pass(ok): *", "close pass(ok): *")
 	cut := serve(t, func(p *peer) { p.read() })
 	probetest.WantLines(t, probetest.Run(t, Kind(), load(t, cut, "")), "fail", opened, "close fail(no_close_frame): the server ended the connection without a close frame (waiting for the close frame)")
+}
+
+// A server that breaks the protocol is told that the prober is done, in the usual way.
+func TestWebSocket_leaves(t *testing.T) {
+	t.Parallel()
+	heard := make(chan string, 1)
+	url := serve(t, func(p *peer) {
+		io.WriteString(p, frame(0x83, "x"))
+		op, data, _ := p.read()
+		heard <- fmt.Sprintf("%d %x", op, data)
+	})
+	probetest.WantLines(t, probetest.Run(t, Kind(), load(t, url, "    dialogue: [{expect: x}]\n")), "fail", opened, "dialogue fail(bad_frame): *")
+	if got := <-heard; got != "8 03e8" {
+		t.Errorf("the server heard %s", got)
+	}
 }
 
 // TestWebSocket_request shows what is sent, and that no secret goes to another machine in clear.
@@ -531,6 +550,17 @@ func TestCodeText(t *testing.T) {
 		if got := codeText(code); got != want {
 			t.Errorf("%d: got %s, expected %s", code, got, want)
 		}
+	}
+}
+
+func TestSchemes(t *testing.T) {
+	for url, want := range map[string]string{"ws://a": "http://a", "WSS://a": "https://a", "http://a": "", "ws:a": "", "a": ""} {
+		if got, ok := asHTTP(url); ok != (want != "") || ok && got != want {
+			t.Errorf("%s: got %s, %t", url, got, ok)
+		}
+	}
+	if _, ok := New().CertificateWarning(); ok {
+		t.Error("a certificate is warned of that nobody looks at")
 	}
 }
 
