@@ -239,7 +239,7 @@ func TestHeartbeat_durationLimits(t *testing.T) {
 	}
 }
 
-// What is kept of a job stays small, however often it reports.
+// The state of a job stays small, however often it reports.
 func TestNote_bounded(t *testing.T) {
 	var s state
 	for i := range 3 * maxEnded {

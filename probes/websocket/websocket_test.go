@@ -590,3 +590,19 @@ func TestValidate_steps(t *testing.T) {
 		}
 	}
 }
+
+func TestValidate_subprotocols(t *testing.T) {
+	for more, want := range []string{"", "subprotocols: expected at most 20, got 21"} {
+		p := New()
+		for i := range maxSubprotocols + more {
+			p.Subprotocols = append(p.Subprotocols, fmt.Sprint("v", i))
+		}
+		got := ""
+		if err := p.validateSubprotocols(); err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%d subprotocols: got %s, expected %s", len(p.Subprotocols), got, want)
+		}
+	}
+}
