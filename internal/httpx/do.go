@@ -37,6 +37,8 @@ type Request struct {
 	// Learn is called with the complete answer before anything of it is recorded. It makes secrets in the answer, such as
 	// an issued token, known to the redactor; the answer's headers might repeat them.
 	Learn func(*Answer)
+	// Hides reports whether a text must not be shown: the answer's trace id and version are dropped then.
+	Hides func(text string) bool
 	// Show is recorded in place of URL, if that must not be shown.
 	Show string
 	// Abandon, if above zero, is how many bytes of the body to read before the connection is closed in the middle of the
@@ -100,7 +102,7 @@ func (c *Client) Do(ctx context.Context, r *probe.Result, q Request) *Answer {
 		q.Learn(a)
 	}
 	if q.Learn == nil || err == nil { // a partial token cannot be learned
-		c.describe(a)
+		c.describe(a, &q)
 	}
 	a.SoughtVersion = c.settings.Version != nil
 	a.askedToWait = c.waits.excused(a, &q)
@@ -143,7 +145,7 @@ func (c *Client) read(a *Answer, x *exchange, resp *http.Response, abandon int) 
 }
 
 // describe reads the trace id, the version and the signs of a cache from an answer.
-func (c *Client) describe(a *Answer) {
+func (c *Client) describe(a *Answer, q *Request) {
 	if a.Status == 0 {
 		return
 	}
@@ -151,15 +153,15 @@ func (c *Client) describe(a *Answer) {
 	if a.Status == http.StatusTooManyRequests {
 		a.RetryAfter = min(max(retryAfter(a.Header, time.Now()), 0), maxRetryAfter)
 	}
-	a.TargetTraceID = clean(traceID(c.settings.readTrace(a)))
+	a.TargetTraceID = q.clean(traceID(c.settings.readTrace(a)))
 	if s := c.settings.Version; s != nil {
-		a.Version = clean(ParseVersion(s.readOnly(a)))
+		a.Version = q.clean(ParseVersion(s.readOnly(a)))
 	}
 }
 
-// clean drops a text that holds a secret.
-func clean(text string) string {
-	if text == "" || secret.Redact(text) != text {
+// clean drops a text that holds a secret, or what the request hides.
+func (q *Request) clean(text string) string {
+	if text == "" || secret.Redact(text) != text || q.Hides != nil && q.Hides(text) {
 		return ""
 	}
 	return text

@@ -80,6 +80,7 @@ func (r *run) send(ctx context.Context, req request) *httpx.Answer {
 		return &httpx.Answer{Exchange: probe.Exchange{Reason: probe.ControlFailed}, Detail: err.Error()}
 	}
 	httpReq.Check, httpReq.Target, httpReq.Want, httpReq.Abandon = req.assertion.check, req.assertion.surface, req.want, req.abandonAfter
+	httpReq.Hides = func(text string) bool { return r.holdsCanary(text, req.vars.canary) }
 	if req.unauthorized != nil && req.unauthorized.madeUp {
 		r.p.setMadeUpCredential(httpReq.Header)
 	}

@@ -73,6 +73,18 @@ func (r *run) leaksIn(req request, httpReq httpx.Request, answer *httpx.Answer) 
 	return leaks
 }
 
+// holdsCanary reports whether a text holds a canary of the run, or the one that is sent for the first time. A service may state one as
+// its version, which would be a label.
+func (r *run) holdsCanary(text, sent string) bool {
+	r.mu.Lock()
+	protected := r.protected // appended to, never changed
+	r.mu.Unlock()
+	hay := canary.NewHaystack(text)
+	return hay.Find(canary.NewNeedle(sent)) != "" || slices.ContainsFunc(protected, func(p protectedText) bool {
+		return p.kind == "canary" && hay.Find(p.needle) != ""
+	})
+}
+
 // How often a leak must show again before it is put down to what is special about its request.
 const (
 	looksAgain     = 2
