@@ -81,6 +81,126 @@ func TestLeak_materialized(t *testing.T) {
 	}
 }
 
+// What the catalogue says of one relation or function beside a sound table, and what is told of it.
+func TestJudge(t *testing.T) {
+	bound, open := expression{true, true}, expression{true, false}
+	table := func(id oid, change func(*relation)) *relation {
+		r := &relation{oid: id, ident: string(id), name: string(id), schema: "core", kind: 'r', owner: "owner", enabled: true, active: true, privileges: "r", hasColumn: true}
+		if change != nil {
+			change(r)
+		}
+		return r
+	}
+	view := func(id oid, kind byte, owner oid, reads ...oid) *relation {
+		return &relation{oid: id, ident: string(id), kind: kind, owner: owner, privileges: "r", reads: reads}
+	}
+	exempt := func(r *relation) *relation {
+		r.exempt = true
+		return r
+	}
+	policyOf := func(table, role oid, permissive bool, using expression) policy {
+		return policy{table: table, permissive: permissive, command: '*', roles: []oid{role}, using: using}
+	}
+	off := func(r *relation) { r.enabled, r.active = false, false }
+	outOfReach := func(r *relation) *relation {
+		r.privileges = ""
+		return r
+	}
+	for name, c := range map[string]struct {
+		more     []*relation
+		policies []policy
+		function oid // its owner
+		want     string
+	}{
+		"nothing":                          {nil, nil, "", ""},
+		"off, and out of reach":            {[]*relation{outOfReach(table("x", off))}, nil, "", ""},
+		"off":                              {[]*relation{table("x", off)}, nil, "", "enabled fail(rls_disabled)"},
+		"a view is no table":               {[]*relation{view("v", 'v', "other", "notes")}, nil, "", ""},
+		"on, and not for the role":         {[]*relation{table("x", func(r *relation) { r.active = false })}, []policy{policyOf("x", "0", true, bound)}, "", "enabled fail(rls_inactive)"},
+		"on, and not for who owns it":      {[]*relation{table("x", func(r *relation) { r.active, r.owner = false, "mine" })}, []policy{policyOf("x", "0", true, bound)}, "", "role fail(role_owns)"},
+		"an open policy":                   {[]*relation{table("x", nil)}, []policy{policyOf("x", "0", true, bound), policyOf("x", "0", true, open)}, "", "policies fail(policy_open)"},
+		"an open policy, restricted":       {[]*relation{table("x", nil)}, []policy{policyOf("x", "0", true, open), policyOf("x", "0", false, bound)}, "", ""},
+		"restricted for another role":      {[]*relation{table("x", nil)}, []policy{policyOf("x", "0", true, open), policyOf("x", "other", false, bound)}, "", "policies fail(policy_open)"},
+		"restricted by something else":     {[]*relation{table("x", nil)}, []policy{policyOf("x", "0", true, open), policyOf("x", "0", false, open)}, "", "policies fail(policy_open)"},
+		"a policy for another role":        {[]*relation{table("x", nil)}, []policy{policyOf("x", "0", true, bound), policyOf("x", "other", true, open)}, "", ""},
+		"a view as that role":              {[]*relation{table("x", nil), view("v", 'v', "other", "x")}, []policy{policyOf("x", "0", true, bound), policyOf("x", "other", true, open)}, "", "views fail(leaky_view)"},
+		"a view as a superuser":            {[]*relation{view("v", 'v', "boss", "notes")}, nil, "", "views fail(leaky_view)"},
+		"of what is for all":               {[]*relation{exempt(table("x", nil)), view("v", 'v', "boss", "x")}, nil, "", ""},
+		"of what is not known":             {[]*relation{view("v", 'v', "boss", "gone")}, nil, "", ""},
+		"of a view that is exempt":         {[]*relation{exempt(view("w", 'v', "boss", "notes")), view("v", 'v', "other", "w")}, nil, "", ""},
+		"materialized":                     {[]*relation{view("m", 'm', "other", "notes")}, nil, "", "materialized_views fail(leaky_materialized_view)"},
+		"materialized, and out of reach":   {[]*relation{outOfReach(view("m", 'm', "other", "notes"))}, nil, "", ""},
+		"materialized, and exempt":         {[]*relation{exempt(view("m", 'm', "other", "notes"))}, nil, "", ""},
+		"a function of a superuser":        {nil, nil, "boss", "functions fail(definer_exempt)"},
+		"a function of a bound role":       {nil, nil, "other", ""},
+		"of a role that owns another, off": {[]*relation{outOfReach(table("x", func(r *relation) { off(r); r.owner = "elsewhere" }))}, nil, "other", ""},
+	} {
+		self := &role{self: true, member: map[oid]bool{"mine": true}}
+		cat := &catalogue{
+			relations: append([]*relation{table("notes", nil)}, c.more...), byOID: map[oid]*relation{}, self: self,
+			roles:    map[oid]*role{"self": self, "boss": {super: true}, "other": {inherits: map[oid]bool{"other": true}}},
+			policies: map[oid][]policy{"notes": {policyOf("notes", "0", true, bound)}},
+		}
+		for _, r := range cat.relations {
+			cat.byOID[r.oid] = r
+		}
+		for _, one := range c.policies {
+			cat.policies[one.table] = append(cat.policies[one.table], one)
+		}
+		if c.function != "" {
+			cat.functions = []function{{"f", c.function}}
+		}
+		p := New()
+		p.Schema, p.Tables, p.Names = "core", []string{"notes"}, []string{"x"}
+		r := probe.NewResult(probe.ID{})
+		p.judge(r, cat)
+		var told []string
+		for _, check := range r.Checks {
+			if check.Verdict != probe.Pass {
+				told = append(told, check.Name+" "+check.Verdict.String()+"("+check.Reason.Word+")")
+			}
+		}
+		if got := strings.Join(told, ", "); got != c.want || len(r.Checks) != 9 {
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+// There must be as many tables as are wanted, without those that are exempt, elsewhere, or a part of another. What is out of reach
+// is counted as that.
+func TestJudgeTables(t *testing.T) {
+	one := &relation{oid: "1", ident: "one", name: "one", schema: "core", kind: 'r', enabled: true}
+	plans := &relation{oid: "2", ident: "plans", name: "plans", schema: "core", kind: 'r', exempt: true}
+	part := &relation{oid: "3", ident: "part", name: "part", schema: "core", kind: 'r', parents: []oid{"1"}, enabled: true}
+	c := &catalogue{relations: []*relation{one, plans, part}, byOID: map[oid]*relation{"1": one, "2": plans, "3": part}, self: &role{self: true}}
+	for least, want := range map[int]string{1: "pass(ok): 1 table in the schema, partitions and those exempt aside", 2: "fail(tables_missing): expected at least 2 tables in the schema, got 1"} {
+		p := New()
+		p.Schema, p.MinTables = "core", least
+		r := probe.NewResult(probe.ID{})
+		p.judge(r, c)
+		if got := probetest.Lines(*r); !strings.Contains(got, "tables "+want+"\n") {
+			t.Errorf("%d: got\n%s", least, got)
+		}
+		if got, want := states(*r), (map[string]float64{"protected": 0, "unprotected": 0, "unreachable": 2, "exempt": 1}); !maps.Equal(got, want) {
+			t.Errorf("got %v, expected %v", got, want)
+		}
+	}
+}
+
+// An error is a refusal, which is a good answer without an org, only if it says so; and of one relation only if the next one may be
+// asked all the same.
+func TestIsRefusal(t *testing.T) {
+	for code, want := range map[string][3]bool{ // a refusal, of one relation, a write that is denied
+		"42704": {true, true, false}, "42501": {true, true, true}, "P0001": {true, true, true}, "22P02": {true, true, false}, "22023": {true, true, false},
+		"42P01": {false, true, false}, "55P03": {false, true, false}, "55000": {false, true, false},
+		"57014": {}, "53300": {}, "08006": {}, "25P02": {}, "XX000": {}, "23505": {}, "": {},
+	} {
+		if got := [3]bool{isRefusal(code), isOfOne(code), isDenied(code)}; got != want {
+			t.Errorf("%s: got %v, want %v", code, got, want)
+		}
+	}
+}
+
 // A message names ten mistakes, and counts the others.
 func TestNote_names(t *testing.T) {
 	r := probe.NewResult(probe.ID{})

@@ -58,6 +58,7 @@ func TestJudge(t *testing.T) {
 		"one name within":         {Probe{Values: max100, By: by}, answer("app n", "17 1"), "pass(ok): 1 row within the limits"},
 		"all names within":        {Probe{Values: max100, By: by}, answer("app n", "17 1", "18 2"), "pass(ok): 2 rows within the limits"},
 		"no column for the name":  {Probe{Values: max100, By: by}, answer("n", "1"), "inconclusive(schema): expected a column app in the answer"},
+		"two rows within":         {Probe{Values: max100}, answer("n", "1", "2"), "pass(ok): 2 rows within the limits"},
 		"many":                    {Probe{Values: max100}, answer("n", "101", "102", "103", "104", "105"), "fail(value): dead is 101, expected at most 100; dead is 102, expected at most 100; dead is 103, expected at most 100; and 2 more"},
 	} {
 		t.Run(name, func(t *testing.T) {

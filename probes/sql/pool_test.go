@@ -213,6 +213,12 @@ func TestPrimary_answers(t *testing.T) {
 			if !told || strings.Contains(lines, "primary pass(ok)") != (name == "a primary") {
 				t.Errorf("expected %s, got %s", test.want, lines)
 			}
+			recovering, known := sample(r, recoveryGauge, p.Servers[1])
+			timeline, _ := sample(r, timelineGauge, p.Servers[1])
+			if (name == "a primary" || name == "a standby") &&
+				(!strings.Contains(lines, "connect@"+p.Servers[1]+" pass(ok): it is "+name) || !known || (recovering == 1) != (name == "a standby") || timeline != 1) {
+				t.Errorf("recovering %v, timeline %v, %s", recovering, timeline, lines)
+			}
 		})
 	}
 }
