@@ -155,6 +155,14 @@ func TestICMP(t *testing.T) {
 			"pass", "reply pass(ok): 3 of 3 replies from 127.0.0.1, the slowest after 20ms", "duplicates pass(ok): one reply to each request",
 			"latency pass(ok): answered within 20ms",
 		}},
+		"a time between": {"127.0.0.1", nil, func(_ int, q []byte) []arrival { return []arrival{after(20*ms+1234, replied(q))} },
+			[]string{"pass", "reply pass(ok): 1 of 1 reply from 127.0.0.1, the slowest after 20ms"}},
+		"an empty message": {"127.0.0.1", nil, func(int, []byte) []arrival { return []arrival{after(20*ms, nil)} },
+			[]string{"fail", "reply fail(timeout): expected 1 reply from 127.0.0.1, got 0"}},
+		"one byte": {"127.0.0.1", nil, func(int, []byte) []arrival { return []arrival{after(20*ms, []byte{0})} },
+			[]string{"fail", "reply fail(timeout): expected 1 reply from 127.0.0.1, got 0, and 1 message about something else"}},
+		"too big, and no MTU": {"127.0.0.1", nil, func(_ int, q []byte) []arrival { return []arrival{says(3, 4, 0, q)} },
+			[]string{"fail", "reply fail(packet_too_big): expected 1 reply from 127.0.0.1, got 0: 192.0.2.7 says that the packet is too big"}},
 		"no reply": {"127.0.0.1", with(2, nil), silent, []string{"fail", "reply fail(timeout): expected 2 replies from 127.0.0.1, got 0"}},
 		"a loss":   {"127.0.0.1", with(3, nil), only(0, 2), []string{"fail", "reply fail(packet_loss): expected 3 replies from 127.0.0.1, got 2"}},
 		"a loss that may be": {"127.0.0.1", with(3, func(p *Probe) { p.MaxLost = 1 }), only(0, 2), []string{
@@ -357,13 +365,23 @@ func TestICMP_record(t *testing.T) {
 			}
 			return []arrival{after(30*ms, replied(q))}
 		}, "packet_loss", false, 30 * ms, "0.03", 0.25},
-		"all are lost": {func(int, []byte) []arrival { return nil }, "timeout", false, 9900 * ms, "", 1},
+		"one of four replied": {func(i int, q []byte) []arrival {
+			if i > 0 {
+				return nil
+			}
+			return []arrival{after(30*ms, replied(q))}
+		}, "packet_loss", false, 30 * ms, "0.03", 0.75},
+		"one of one replied": {func(i int, q []byte) []arrival { return []arrival{after(30*ms, replied(q))} }, "ok", true, 30 * ms, "0.03", 0},
+		"all are lost":       {func(int, []byte) []arrival { return nil }, "timeout", false, 9900 * ms, "", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWire("127.0.0.1", c.reply)
 				p := New()
 				p.Host, p.Count, p.Latency = "127.0.0.1", 4, &slow
+				if name == "one of one replied" {
+					p.Count = 1
+				}
 				r := run(t, p, func(context.Context, string, string) (net.Conn, error) { return w, nil })
 				if len(r.Exchanges) != 1 {
 					t.Fatalf("%d records", len(r.Exchanges))

@@ -1,7 +1,9 @@
 package rls
 
 import (
+	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -134,11 +136,12 @@ func TestJudge(t *testing.T) {
 		"a function of a superuser":        {nil, nil, "boss", "functions fail(definer_exempt)"},
 		"a function of a bound role":       {nil, nil, "other", ""},
 		"of a role that owns another, off": {[]*relation{outOfReach(table("x", func(r *relation) { off(r); r.owner = "elsewhere" }))}, nil, "other", ""},
+		"of the role that owns it, off":    {[]*relation{outOfReach(table("x", func(r *relation) { off(r); r.owner = "elsewhere" }))}, nil, "keeper", "functions fail(definer_exempt)"},
 	} {
 		self := &role{self: true, member: map[oid]bool{"mine": true}}
 		cat := &catalogue{
 			relations: append([]*relation{table("notes", nil)}, c.more...), byOID: map[oid]*relation{}, self: self,
-			roles:    map[oid]*role{"self": self, "boss": {super: true}, "other": {inherits: map[oid]bool{"other": true}}},
+			roles:    map[oid]*role{"self": self, "boss": {super: true}, "other": {inherits: map[oid]bool{"other": true}}, "keeper": {inherits: map[oid]bool{"elsewhere": true}}},
 			policies: map[oid][]policy{"notes": {policyOf("notes", "0", true, bound)}},
 		}
 		for _, r := range cat.relations {
@@ -197,6 +200,27 @@ func TestIsRefusal(t *testing.T) {
 	} {
 		if got := [3]bool{isRefusal(code), isOfOne(code), isDenied(code)}; got != want {
 			t.Errorf("%s: got %v, want %v", code, got, want)
+		}
+	}
+}
+
+// As many names as there may be are accepted, each once.
+func TestValidateNames(t *testing.T) {
+	var many []string
+	for i := range maxListed {
+		many = append(many, fmt.Sprint("n", i))
+	}
+	for want, names := range map[string][]string{
+		"": many, "tables: expected at most 200, got 201": append(slices.Clone(many), "more"),
+		"tables: expected names, each of them once": {"a", "b", "a"}, "names: expected names, each of them once": {"a", ""},
+	} {
+		path, _, _ := strings.Cut(want, ":")
+		got := ""
+		if err := validateNames(path, names); err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("got %q, want %q", got, want)
 		}
 	}
 }

@@ -31,6 +31,7 @@ func TestResidue_report(t *testing.T) {
 		"fail(org_left), a breach":     {looks: 4, left: 1, roles: 1, shared: true},
 		"fail(role_left), a breach":    {looks: 4, roles: 1, failed: &probe.Outcome{Reason: probe.Timeout}},
 		"inconclusive(control_failed)": {looks: 4},
+		"inconclusive(self_limit)":     {looks: 4, shared: true, failed: &probe.Outcome{Reason: probe.SelfLimit}},
 	} {
 		r := probe.NewResult(probe.ID{})
 		f.report(r)

@@ -52,6 +52,14 @@ func TestTLS(t *testing.T) {
 			speak(config(good, nil)), func(p *Probe) { p.Names = []string{"a.example", "c.example"} },
 			"fail\nconnect pass(ok): *\ntls pass(ok): *\nchain pass(ok): *\nnames fail(cert): expected a certificate valid for 3 names, got one that is not valid for c.example",
 		},
+		"many names are missing": {
+			speak(config(good, nil)), func(p *Probe) {
+				for i := range 11 {
+					p.Names = append(p.Names, fmt.Sprintf("%c.missing", 'a'+i))
+				}
+			},
+			"fail\nconnect pass(ok): *\ntls pass(ok): *\nchain pass(ok): *\nnames fail(cert): expected a certificate valid for 12 names, got one that is not valid for a.missing, *, j.missing",
+		},
 		"names in other scripts": {
 			speak(config(a.issue(t, 90*day, "xn--bcher-kva.example", "xn--caf-dma.example"), nil)),
 			func(p *Probe) { p.TLS.ServerName, p.Names = "bücher.example", []string{"Café.example"} },
@@ -142,7 +150,11 @@ func TestTLS_clientCertificate(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			cfg := &tls.Config{Certificates: []tls.Certificate{a.issue(t, 90*day, "127.0.0.1")}, MinVersion: test.version, MaxVersion: test.version, ClientAuth: test.auth, ClientCAs: pool(a)}
 			p := probeOf("127.0.0.1:443", a, func(p *Probe) { p.TLS, p.ClientCertificate = a.client(t), "required" })
-			wantLast(t, inBubble(t, p, 10*time.Second, speak(cfg)), test.want)
+			r := inBubble(t, p, 10*time.Second, speak(cfg))
+			wantLast(t, r, test.want)
+			if last := r.Exchanges[len(r.Exchanges)-1]; last.Expected != strings.Contains(test.want, " pass(") {
+				t.Errorf("%s, and recorded as expected: %t", test.want, last.Expected)
+			}
 		})
 	}
 }
