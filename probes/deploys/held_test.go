@@ -215,6 +215,19 @@ func TestRevision(t *testing.T) {
 	}
 }
 
+// TestMoment: a time before there were any, or in the future, is unknown.
+func TestMoment(t *testing.T) {
+	t.Parallel()
+	for text, known := range map[string]bool{
+		"1970-01-01T00:00:00Z": true, "1969-12-31T23:59:59Z": false, "0001-01-01T00:00:00Z": false, "": false, "yesterday": false,
+		time.Now().Add(maxClockDifference / 2).Format(time.RFC3339): true, time.Now().Add(2 * maxClockDifference).Format(time.RFC3339): false,
+	} {
+		if got := moment(text); got.IsZero() == known {
+			t.Errorf("%q: got %s", text, got)
+		}
+	}
+}
+
 // TestClose_running: the connection to what answers is closed too.
 func TestClose_running(t *testing.T) {
 	url, open := testenv.ServeCounted(t, probetest.Respond(200, "application/json", `{"commit": "`+commitA+`"}`))

@@ -77,6 +77,17 @@ func TestKubernetes(t *testing.T) {
 			[]string{"pass", three, "latest pass(ok): deploy revision-2 of sha256:9a9a9a9a9a9a, complete", "stuck pass(ok): *"}},
 		"not observed": {func(_ *recording, d, _ object) { d["metadata"].(object)["generation"] = 8 },
 			[]string{"inconclusive", three, "latest inconclusive(settling): the controller has not looked at the Deployment since it was changed"}},
+		"not observed, the first": {func(c *recording, d, s object) {
+			d["metadata"].(object)["generation"] = 8
+			c.answers[setsPath].(object)["items"] = []any{s}
+		}, []string{"inconclusive", three, "latest inconclusive(settling): the controller has not looked at the Deployment since it was changed"}},
+		"the twelfth": {func(c *recording, d, s object) {
+			for _, of := range []object{d, s} {
+				of["metadata"].(object)["annotations"].(object)["deployment.kubernetes.io/revision"] = "12"
+			}
+		}, []string{"pass", three, "latest pass(ok): deploy revision-12 of sha256:9a9a9a9a9a9a, complete", "stuck pass(ok): no deploy is in progress"}},
+		"no number of replicas": {func(_ *recording, d, _ object) { delete(d["spec"].(object), "replicas") },
+			[]string{"inconclusive", "suspended inconclusive(schema): expected the number of replicas, which the API server always fills in, got none", "latest inconclusive(*", "stuck inconclusive(*"}},
 		"in progress": {func(_ *recording, d, s object) {
 			progressing(d, "True", "ReplicaSetUpdated", 1, 3)
 			s["metadata"].(object)["creationTimestamp"] = before(5 * time.Minute)

@@ -107,7 +107,9 @@ func TestMeasure(t *testing.T) {
 	for _, s := range r.Samples {
 		switch s.Measure {
 		case infoGauge:
-			infos++
+			if infos++; s.Value != 1 {
+				t.Errorf("the information is %v", s.Value)
+			}
 		case startedGauge:
 			if starts++; s.Value != 1.5 {
 				t.Errorf("started at %v", s.Value)

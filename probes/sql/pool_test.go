@@ -36,6 +36,29 @@ func TestQuery_oneServer(t *testing.T) {
 	}
 }
 
+// A statement that fails spoils its transaction: the next one is asked in another. The last one is ended too.
+func TestQuery_afterAnError(t *testing.T) {
+	var asked []string
+	address := testenv.FakePostgres(t, func(sql string) testenv.PostgresAnswer {
+		word, _, _ := strings.Cut(sql, " ")
+		switch asked = append(asked, word); {
+		case strings.Contains(sql, "entries"):
+			return testenv.PostgresAnswer{Code: "42P01"}
+		case word == "SELECT":
+			return testenv.PostgresAnswer{Columns: []string{"n"}, Rows: [][]any{{"1"}}}
+		}
+		return testenv.PostgresAnswer{}
+	})
+	p := &Probe{
+		Settings: postgres.Settings{Database: "shop", User: "prober_ro"}, Address: address,
+		Query: "SELECT count(*) AS n FROM dead", Control: "SELECT count(*) FROM entries", Values: map[string]Value{"dead": {Column: "n", Max: limit(5)}},
+	}
+	run(t, p)
+	if got := strings.Join(asked, " "); strings.Count(got, "BEGIN") != 2 || strings.Count(got, "ROLLBACK") != 2 {
+		t.Errorf("asked %s", got)
+	}
+}
+
 // What the query says counts if each of the controls that there are holds.
 func TestQuery_controls(t *testing.T) {
 	refused := testenv.PostgresAnswer{Code: "42501"}
