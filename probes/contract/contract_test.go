@@ -107,6 +107,8 @@ func TestContract_broken(t *testing.T) {
 		"telemetry is NaN":            {"cross_tenant_total 0", "cross_tenant_total NaN", "fail\nzero fail(not_a_number): expected cross_tenant_total to be 0, got NaN, which no alert sees"},
 		"telemetry has no value":      {"\ncross_tenant_total 0", "", "fail\nzero fail(series_missing): *"},
 		"a series is there twice":     {"requests_total{code=\"200\"} 12\n", "requests_total{code=\"200\"} 12\nrequests_total{code=\"200\"} 13\n", "fail\nfamilies fail(duplicate_series): expected each series of requests_total once, got one twice: Prometheus takes only one of them"},
+		"twice, in another order":     {"requests_total{code=\"200\"} 12\n", "requests_total{code=\"200\",a=\"b\"} 12\nrequests_total{a=\"b\",code=\"200\"} 13\n", "fail\nfamilies fail(duplicate_series): *"},
+		"a line without an end":       {"other{x=\"y\"} NaN", "other{x=\"" + strings.Repeat("y", 65<<10) + "\"} 1", "inconclusive\nscrape inconclusive(self_limit): line 23 is longer than 64 KiB, which is the most that is read of one"},
 		"a bucket is there twice":     {"duration_seconds_sum{result=\"ok\"} 1.5\n", "duration_seconds_bucket{result=\"ok\",le=\"0.5\"} 9\n", "fail\nfamilies fail(duplicate_series): *"},
 		"a quantile is there twice":   {"size_bytes_sum 300\n", "size_bytes{quantile=\"0.5\"} 200\n", "fail\nfamilies fail(duplicate_series): *"},
 		"cut in the middle of a line": {"other{x=\"y\"} NaN\n", "other{x=\"", "fail\nscrape fail(truncated): expected whole metrics, got fewer: it ends in the middle: Prometheus takes nothing of it"},
@@ -275,6 +277,34 @@ func TestContract_replicas(t *testing.T) {
 	want := "fail\nzero@" + strings.TrimPrefix(two, "http://") + " fail(not_zero): expected cross_tenant_total to be 0, got 1\nscrape@127.0.0.1:1 fail(refused): "
 	if !strings.HasPrefix(got, want) {
 		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// Fewer replicas than there must be are told, and those that there are asked.
+func TestContract_fewerReplicas(t *testing.T) {
+	p := full("http://localhost")
+	_, port, _ := strings.Cut(strings.TrimPrefix(exposing(t, sound), "http://"), ":")
+	p.Replicas = replicas.Replicas{DNS: "localhost:" + port, Want: 3}
+	got := probetest.Lines(probetest.Run(t, Kind(), p))
+	if !matches("fail\nreplicas fail(replicas): expected 3 replicas, got *\nzero@127.0.0.1:"+port+" pass(ok): *", got) {
+		t.Errorf("got %s", got)
+	}
+}
+
+// What the contract is not about is read and not kept.
+func TestWants(t *testing.T) {
+	p := full("http://a.example")
+	p.Moves = map[string]Move{"m": {Series: "h_count"}}
+	if err := p.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{
+		"requests_total": true, "duration_seconds_bucket": true, "cross_tenant_total": true, "h": true, "h_bucket": true, startSeries: true,
+		"foreign": false, "requests": false, "h_total": false,
+	} {
+		if got := p.wants(name); got != want {
+			t.Errorf("%s: got %t", name, got)
+		}
 	}
 }
 

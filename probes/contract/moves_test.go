@@ -127,6 +127,7 @@ func TestMoves_fromRunToRun(t *testing.T) {
 			{8, from, time.Minute, "fail(decreased): *"},
 			{7, from + 3, time.Minute, "pass(ok): calls_total rose to 7 since the process restarted"},
 			{8, from, time.Minute, "inconclusive(several_processes): *"},
+			{1, from + 900, 5 * time.Minute, "pass(ok): calls_total rose to 1 since the process restarted"},
 		},
 		"a decrease is no restart": {
 			{10, from, 0, "inconclusive(settling): *"},
@@ -145,6 +146,7 @@ func TestMoves_fromRunToRun(t *testing.T) {
 			{50, from, time.Minute, "inconclusive(several_processes): the processes that answer started at different times, one before the one that answered earlier: list the replicas, each has counters of its own"},
 			{11, from + 100, time.Minute, "inconclusive(several_processes): *"}, // not a restart
 			{51, from, time.Minute, "inconclusive(several_processes): *"},
+			{51, from, time.Minute, "inconclusive(settling): calls_total has been 51 for 1m, *"},
 			{52, from, time.Minute, "pass(ok): calls_total rose from 51 to 52"},
 			{1, from + 900, 10 * time.Minute, "pass(ok): calls_total rose to 1 since the process restarted"},
 		},
@@ -211,6 +213,7 @@ func TestMoves_numbersOfAllSizes(t *testing.T) {
 		{"1.3", "2.2", "fail(does_not_move): *"},
 		{"+Inf", "+Inf", "fail(not_a_number): expected calls_total to rise, got +Inf"},
 		{"5", "+Inf", "fail(not_a_number): expected calls_total to rise, got +Inf"},
+		{"-Inf", "-Inf", "fail(not_a_number): expected calls_total to rise, got -Inf"},
 		{"5", "NaN", "fail(not_a_number): expected calls_total to rise, got NaN"},
 	} {
 		var called atomic.Bool
