@@ -83,7 +83,7 @@ func TestLeak_materialized(t *testing.T) {
 	}
 }
 
-// What the catalogue says of one relation or function beside a sound table, and what is told of it.
+// What the catalogue says of one relation or function beside a sound table, and the check that does not pass for it.
 func TestJudge(t *testing.T) {
 	bound, open := expression{true, true}, expression{true, false}
 	table := func(id oid, change func(*relation)) *relation {
