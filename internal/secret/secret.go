@@ -171,7 +171,8 @@ func (s Secret) Check() (warning string, err error) {
 // older form of the method keeps the decoder strict and this package independent of YAML.)
 func (s *Secret) UnmarshalYAML(unmarshal func(any) error) error {
 	var fields map[string]string
-	if unmarshal(&fields) != nil || len(fields) != 1 || (fields["file"] == "" && fields["env"] == "") {
+	if unmarshal(&fields) != nil || len(fields) != 1 || (fields["file"] == "" && fields["env"] == "") ||
+		strings.ContainsAny(fields["file"], "\n") || strings.ContainsAny(fields["env"], " =\n") { // the value in place of its name
 		return errors.New("a secret is named by its source, {file: PATH} or {env: NAME}, never written here")
 	}
 	*s = Secret{file: fields["file"], env: fields["env"]}

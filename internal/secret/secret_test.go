@@ -254,6 +254,10 @@ func TestYAML(t *testing.T) {
 		{"{file: ''}", Secret{}, "never written here"},
 		{"12345678", Secret{}, "never written here"},
 		{"''", Secret{}, "never written here"},
+		{"{env: Bearer " + marker + "}", Secret{}, "never written here"},
+		{"{env: 'TOKEN=" + marker + "'}", Secret{}, "never written here"},
+		{"{env: \"" + marker + "\\n\"}", Secret{}, "never written here"},
+		{"{file: \"-----BEGIN PRIVATE KEY-----\\n" + marker + "\"}", Secret{}, "never written here"},
 	}
 	for _, tt := range tests {
 		var got struct{ Token Secret }
