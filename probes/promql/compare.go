@@ -182,7 +182,7 @@ func (p *Probe) measure(ctx context.Context, r *probe.Result, c Comparison, wind
 		}
 	}
 	if c.Good != "" {
-		n.bad = n.total - n.good
+		n.bad = max(0, n.total-n.good)
 	}
 	m, o := n.share(level)
 	if !o.Passed() {
@@ -203,7 +203,7 @@ type shareCounts struct{ bad, good, total, ownBad, ownTotal float64 }
 
 // share measures the share of bad events that are not the prober's own.
 func (n shareCounts) share(level float64) (measurement, probe.Outcome) {
-	if n.good > n.total+tolerated(n.total) {
+	if n.good > n.total+1 { // increase() is no whole number
 		return measurement{}, probe.Outcomef(probe.Schema, "expected no more good events than events, got %s of %s", formatNumber(n.good), formatNumber(n.total))
 	}
 	total, o := customers(n.total, n.ownTotal)

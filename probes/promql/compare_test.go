@@ -2,6 +2,7 @@ package promql
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -56,22 +57,25 @@ func TestCompare_share(t *testing.T) {
 			state{"before": {19900, 20000}, "now 600s": {3980, 4000}},
 			"pass(ok): expected at most 1.5 % (0.5 %, between 0.366 % and 0.665 %, of 20000 7d ago), got 0.5 %, between 0.234 % and 0.923 %, of 4000 within 10m",
 		},
-		"an outage":            {state{"before": {19900, 20000}, "now 600s": {200, 400}}, "fail(worse): expected at most 1.5 % (0.5 %, *"},
-		"one in ten":           {state{"before": {19900, 20000}, "now 600s": {450, 500}}, "fail(worse): *"},
-		"none":                 {state{"before": {20000, 20000}, "now 600s": {4000, 4000}}, "pass(ok): expected at most 1 % (0 %, between 0 % and 0.032 %, of 20000 7d ago), got 0 %*"},
-		"the widest decides":   {state{"before": {19900, 20000}, "now 600s": {199, 200}, "now 1800s": {598, 600}, "now 3600s": {3980, 4000}}, "pass(ok): * of 4000 within 1h"},
-		"too few in all":       {state{"before": {19900, 20000}, "now 600s": {199, 200}, "now 1800s": {398, 400}, "now 3600s": {597, 600}}, "inconclusive(uncertain): *of 600 within 1h; too close, or too few, to decide"},
-		"just at the limit":    {state{"before": {19900, 20000}, "now 600s": {985, 1000}, "now 1800s": {2955, 3000}, "now 3600s": {5910, 6000}}, "inconclusive(uncertain): *"},
-		"a handful, all bad":   {state{"before": {19900, 20000}, "now 600s": {0, 9}, "now 1800s": {0, 9}, "now 3600s": {0, 9}}, "inconclusive(uncertain): expected at least 50 events, got 9 within 1h"},
-		"nobody calls it":      {state{"before": {19900, 20000}, "now 600s": {0, 0}}, "inconclusive(no_traffic): expected at least 50 events, got none within 10m: nobody calls it"},
-		"nobody any more":      {state{"before": {19900, 20000}, "now 600s": {0, 0}, "now 1800s": {0, 0}, "now 3600s": {3980, 4000}}, "inconclusive(no_traffic): *"},
-		"over just now":        {state{"before": {19900, 20000}, "now 600s": {100, 100}, "now 1800s": {1000, 2000}, "now 3600s": {2000, 4000}}, "inconclusive(uncertain): *"},
-		"begins just now":      {state{"before": {19900, 20000}, "now 600s": {40, 45}, "now 1800s": {3995, 4000}, "now 3600s": {7995, 8000}}, "inconclusive(uncertain): *"},
-		"nothing to compare":   {state{"now 600s": {3980, 4000}}, "inconclusive(no_baseline): 7d ago: total within 1h: the answer is empty: *"},
-		"hardly anything":      {state{"before": {30, 30}, "now 600s": {3980, 4000}}, "inconclusive(no_baseline): expected at least 50 events 7d ago, got 30"},
-		"more good than all":   {state{"before": {19900, 20000}, "now 600s": {5000, 4000}}, "inconclusive(schema): within 10m: expected no more good events than events, got 5000 of 4000"},
-		"no series any more":   {state{"before": {19900, 20000}}, "inconclusive(no_data): total within 10m: the answer is empty: *"},
-		"all bad and few were": {state{"before": {60, 60}, "now 600s": {0, 60}}, "fail(worse): *"},
+		"an outage":               {state{"before": {19900, 20000}, "now 600s": {200, 400}}, "fail(worse): expected at most 1.5 % (0.5 %, *"},
+		"one in ten":              {state{"before": {19900, 20000}, "now 600s": {450, 500}}, "fail(worse): *"},
+		"none":                    {state{"before": {20000, 20000}, "now 600s": {4000, 4000}}, "pass(ok): expected at most 1 % (0 %, between 0 % and 0.032 %, of 20000 7d ago), got 0 %*"},
+		"the widest decides":      {state{"before": {19900, 20000}, "now 600s": {199, 200}, "now 1800s": {598, 600}, "now 3600s": {3980, 4000}}, "pass(ok): * of 4000 within 1h"},
+		"too few in all":          {state{"before": {19900, 20000}, "now 600s": {199, 200}, "now 1800s": {398, 400}, "now 3600s": {597, 600}}, "inconclusive(uncertain): *of 600 within 1h; too close, or too few, to decide"},
+		"just at the limit":       {state{"before": {19900, 20000}, "now 600s": {985, 1000}, "now 1800s": {2955, 3000}, "now 3600s": {5910, 6000}}, "inconclusive(uncertain): *"},
+		"a handful, all bad":      {state{"before": {19900, 20000}, "now 600s": {0, 9}, "now 1800s": {0, 9}, "now 3600s": {0, 9}}, "inconclusive(uncertain): expected at least 50 events, got 9 within 1h"},
+		"nobody calls it":         {state{"before": {19900, 20000}, "now 600s": {0, 0}}, "inconclusive(no_traffic): expected at least 50 events, got none within 10m: nobody calls it"},
+		"nobody any more":         {state{"before": {19900, 20000}, "now 600s": {0, 0}, "now 1800s": {0, 0}, "now 3600s": {3980, 4000}}, "inconclusive(no_traffic): *"},
+		"over just now":           {state{"before": {19900, 20000}, "now 600s": {100, 100}, "now 1800s": {1000, 2000}, "now 3600s": {2000, 4000}}, "inconclusive(uncertain): *"},
+		"begins just now":         {state{"before": {19900, 20000}, "now 600s": {40, 45}, "now 1800s": {3995, 4000}, "now 3600s": {7995, 8000}}, "inconclusive(uncertain): *"},
+		"nothing to compare":      {state{"now 600s": {3980, 4000}}, "inconclusive(no_baseline): 7d ago: total within 1h: the answer is empty: *"},
+		"hardly anything":         {state{"before": {30, 30}, "now 600s": {3980, 4000}}, "inconclusive(no_baseline): expected at least 50 events 7d ago, got 30"},
+		"more good than all":      {state{"before": {19900, 20000}, "now 600s": {5000, 4000}}, "inconclusive(schema): within 10m: expected no more good events than events, got 5000 of 4000"},
+		"a little more good":      {state{"before": {19900, 20000}, "now 600s": {4000.9, 4000}}, "pass(ok): *, got 0 %*"},
+		"one in forty more good":  {state{"before": {19900, 20000}, "now 600s": {4100, 4000}}, "inconclusive(schema): within 10m: expected no more good events than events, got 4100 of 4000"},
+		"more good than all then": {state{"before": {20000, 19900}, "now 600s": {3980, 4000}}, "inconclusive(schema): 7d ago: within 1h: expected no more good events than events, got 20000 of 19900"},
+		"no series any more":      {state{"before": {19900, 20000}}, "inconclusive(no_data): total within 10m: the answer is empty: *"},
+		"all bad and few were":    {state{"before": {60, 60}, "now 600s": {0, 60}}, "fail(worse): *"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -102,15 +106,22 @@ func wantMatch(t *testing.T, got, want string) {
 // TestCompare_measures: what a dashboard needs is exported, also of a run that could not decide.
 func TestCompare_measures(t *testing.T) {
 	t.Parallel()
-	s := state{"before": {19900, 20000}, "now 600s": {396, 400}, "now 1800s": {396, 400}, "now 3600s": {396, 400}}
-	r := run(t, ofErrors(s.serve(t, `code!~"5.."`, "requests_total[").start(t)))
-	for m, want := range map[*probe.Measure]float64{valueGauge: 0.01, baselineGauge: 0.005, samplesGauge: 400} {
-		if got, ok := value(r, m, "errors"); !ok || got != want {
-			t.Errorf("%s is %v, expected %v", m.Name, got, want)
-		}
-	}
-	if got, ok := value(r, ageGauge); !ok || got < 9.9 || got > 10.1 {
-		t.Errorf("the age is %v", got)
+	for name, now := range map[string][2]float64{"decides": {3984, 4000}, "cannot decide": {498, 500}} {
+		t.Run(name, func(t *testing.T) {
+			s := state{"before": {19980, 20000}, "now 600s": now, "now 1800s": now, "now 3600s": now}
+			r := run(t, ofErrors(s.serve(t, `code!~"5.."`, "requests_total[").start(t)))
+			if decided := r.Verdict() != probe.Inconclusive; decided != (name == "decides") {
+				t.Errorf("got\n%s", probetest.Lines(r))
+			}
+			for m, want := range map[*probe.Measure]float64{valueGauge: 0.004, baselineGauge: 0.001, samplesGauge: now[1]} {
+				if got, ok := value(r, m, "errors"); !ok || math.Abs(got-want) > 1e-9 {
+					t.Errorf("%s is %v, expected %v", m.Name, got, want)
+				}
+			}
+			if got, ok := value(r, ageGauge); !ok || got < 9.9 || got > 10.1 {
+				t.Errorf("the age is %v", got)
+			}
+		})
 	}
 }
 
