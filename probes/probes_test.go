@@ -11,6 +11,7 @@ import (
 	"prober/config"
 	"prober/internal/probe"
 	"prober/probes"
+	"prober/probes/internal/breach"
 )
 
 var (
@@ -48,6 +49,16 @@ func TestKinds(t *testing.T) {
 				t.Errorf("%s: the measure %s is declared twice", name, m.Name)
 			}
 			measures[m.Name] = m
+		}
+	}
+}
+
+// TestKinds_provesDenial: of a kind that tells when isolation was last proven, not to know is urgent. For redis it depends on the
+// settings.
+func TestKinds_provesDenial(t *testing.T) {
+	for name, kind := range probes.Kinds() {
+		if slices.Contains(kind.Measures, breach.LastProven) && name != "redis" && !kind.Traits.ProvesDenial {
+			t.Errorf("%s: expected the trait ProvesDenial", name)
 		}
 	}
 }

@@ -3,11 +3,13 @@ package rls
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"prober/internal/probe"
 	"prober/probes/internal/breach"
+	"prober/probes/internal/probetest"
 )
 
 // reported is a probe that reports what a sweep found.
@@ -47,6 +49,62 @@ func TestResidue_report(t *testing.T) {
 		if got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
+	}
+}
+
+// TestWrites_report: one write that succeeds is a breach that is counted, whatever else is not known; and none of those that were
+// tried is a proof only if something was tried, and each org sees its own row.
+func TestWrites_report(t *testing.T) {
+	t.Parallel()
+	notes := &relation{ident: "notes"}
+	for want, w := range map[string]writes{
+		"fail(foreign_write)":          {tried: 2, why: breach.ForeignWrite, succeeded: []finding{{notes, "UPDATE by a"}}, failed: &probe.Outcome{Reason: probe.Timeout}},
+		"inconclusive(self_limit)":     {tried: 2, failed: &probe.Outcome{Reason: probe.SelfLimit}},
+		"inconclusive(control_failed)": {untried: 2},
+		"pass(ok)":                     {tried: 1},
+	} {
+		w.sweep = &sweep{p: New()}
+		r := probe.NewResult(probe.ID{})
+		w.report(r)
+		if got := fmt.Sprintf("%s(%s)", r.Checks[0].Verdict, r.Checks[0].Reason); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+		for _, s := range r.Samples {
+			if proven := s.Measure == breach.LastProven; proven != (want == "pass(ok)") || s.Values[0] != surfaceWrites {
+				t.Errorf("%s: measured %s", want, s.Measure.Name)
+			}
+		}
+	}
+	missing := writes{tried: 1, sweep: &sweep{p: New(), missing: []string{"notes"}}}
+	r := probe.NewResult(probe.ID{})
+	if missing.report(r); r.Checks[0].Reason != probe.ControlFailed || len(r.Samples) > 0 {
+		t.Errorf("without its control: %+v", r.Checks[0])
+	}
+}
+
+// TestShown: a name is shown if the configuration has it, wherever.
+func TestShown(t *testing.T) {
+	t.Parallel()
+	p := New()
+	p.Exempt, p.Columns, p.Tables = map[string]string{"a": "why"}, map[string]string{"b": "org"}, []string{"c"}
+	p.Canaries, p.Names = []string{"d"}, []string{"e"}
+	for _, name := range []string{"a", "b", "c", "d", "e"} {
+		if got := p.shown(name); got != name {
+			t.Errorf("%s is shown as %s", name, got)
+		}
+	}
+	if got := p.shown("f"); !strings.HasPrefix(got, "sha256:") {
+		t.Errorf("f is shown as %s", got)
+	}
+}
+
+// TestAsk_nobodyThere: where one connection is refused no other is made.
+func TestAsk_nobodyThere(t *testing.T) {
+	t.Parallel()
+	p := newProbeOf("127.0.0.1:1")
+	p.Looks = 20
+	if r := probetest.Run(t, Kind(), p); len(r.Exchanges) != 1 || !strings.Contains(probetest.Lines(r), "connect fail(refused)") {
+		t.Errorf("%d exchanges:\n%s", len(r.Exchanges), probetest.Lines(r))
 	}
 }
 
