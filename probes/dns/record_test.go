@@ -155,3 +155,21 @@ func TestExpect_bogusAlone(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestDomainName: a name has at most 253 bytes, and a label 63 (RFC 1035, section 2.3.4).
+func TestDomainName(t *testing.T) {
+	label := strings.Repeat("a", 63)
+	long := strings.Join([]string{label, label, label, label[:61]}, ".")
+	for name, want := range map[string]bool{
+		label + ".example": true, label + "a.example": false, long: true, long + ".": true, long + "a": false, ".": true, "a..example": false,
+	} {
+		if _, ok := domainName(name); ok != want {
+			t.Errorf("%d bytes, %.70q: got %t", len(name), name, ok)
+		}
+	}
+	for name, want := range map[string]bool{"WWW.Shop.example.": true, "shop.EXAMPLE.": true, "workshop.example.": false, "example.": false} {
+		if got := within(name, "shop.example."); got != want {
+			t.Errorf("%s within shop.example: got %t", name, got)
+		}
+	}
+}
