@@ -63,6 +63,24 @@ func TestKinds_provesDenial(t *testing.T) {
 	}
 }
 
+// TestKinds_traits lists what alerts depend on: of which kinds a pass says that somebody was denied, which leave something at their
+// targets for a while, and of which the latency is that of HTTP.
+func TestKinds_traits(t *testing.T) {
+	want := map[string][]string{
+		"HTTPLatency": {"contract", "grpc", "health", "http", "jwks", "protected", "token"}, "ProvesDenial": {"guard", "isolation", "protected", "rls"},
+		"WritesToTarget": {"isolation", "redis", "rls", "webhook"}, "StartsPrograms": {"exec"},
+	}
+	for name, kind := range probes.Kinds() {
+		for trait, has := range map[string]bool{
+			"HTTPLatency": kind.Traits.HTTPLatency, "ProvesDenial": kind.Traits.ProvesDenial, "WritesToTarget": kind.Traits.WritesToTarget, "StartsPrograms": kind.Traits.StartsPrograms,
+		} {
+			if has != slices.Contains(want[trait], name) {
+				t.Errorf("%s: %s is %t", name, trait, has)
+			}
+		}
+	}
+}
+
 // testAction requires of a reason what to do about it: a sentence that fits under it, and names something to do.
 func testAction(t *testing.T, of string, why probe.Reason) {
 	t.Helper()

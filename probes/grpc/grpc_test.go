@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ import (
 
 	"prober/internal/dial"
 	"prober/internal/probe"
+	"prober/probes/internal/expect"
 	"prober/probes/internal/probetest"
 )
 
@@ -340,6 +342,7 @@ func TestGRPC_tls(t *testing.T) {
 	}
 	for name, test := range map[string]struct{ address, settings, want string }{
 		"trusted":             {h2(0, "h2"), "{ca_file: DIR/cert}\n    certificate: {fail: 1d}\n    latency: 5s", "pass\nstatus pass(ok): SERVING\nlatency pass(ok): *\ncertificate pass(ok): *"},
+		"to be renewed":       {h2(0, "h2"), "{ca_file: DIR/cert}\n    certificate: {warn: 36500d}", "pass\nstatus pass(ok): SERVING\ncertificate pass(ok): *"},
 		"about to end":        {h2(0, "h2"), "{ca_file: DIR/cert}\n    certificate: {fail: 36500d}", "fail\nstatus pass(ok): SERVING\ncertificate fail(cert): *"},
 		"not trusted":         {h2(0, "h2"), "{}", "fail\nstatus fail(cert): *"},
 		"another name":        {h2(0, "h2"), "{ca_file: DIR/cert, server_name: shop.example}", "fail\nstatus fail(cert): the certificate is not for shop.example"},
@@ -354,7 +357,12 @@ func TestGRPC_tls(t *testing.T) {
 			t.Parallel()
 			p := load(t, test.address, "    tls: "+strings.ReplaceAll(test.settings, "DIR", dir)+"\n")
 			defer p.Close()
-			wantPattern(t, probetest.Lines(probetest.Run(t, Kind(), p)), test.want)
+			r := probetest.Run(t, Kind(), p)
+			wantPattern(t, probetest.Lines(r), test.want)
+			warned := slices.ContainsFunc(r.Samples, func(s probe.Sample) bool { return s.Measure == expect.CertificateExpiring && s.Value == 1 })
+			if warned != strings.Contains(test.settings, "warn") {
+				t.Errorf("the series of a certificate to be renewed is told: %t", warned)
+			}
 		})
 	}
 }
