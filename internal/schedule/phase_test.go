@@ -124,8 +124,13 @@ func phases(r *running, interval time.Duration) map[string]time.Duration {
 }
 
 func TestPhase_survivesRestartAndGrowth(t *testing.T) {
+	for _, interval := range []time.Duration{30 * time.Second, maxFirstWait} {
+		survivesRestartAndGrowth(t, interval)
+	}
+}
+
+func survivesRestartAndGrowth(t *testing.T, interval time.Duration) {
 	synctest.Test(t, func(t *testing.T) {
-		const interval = 30 * time.Second
 		set := jobs(100, interval, good)
 		r := forever(t, &log{}, Options{}, set)
 		pass(interval)

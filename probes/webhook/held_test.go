@@ -139,6 +139,65 @@ func TestJudgeEnabled_cutShort(t *testing.T) {
 	}
 }
 
+// TestTrigger_header: the id of the event may be in a header of the response.
+func TestTrigger_header(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-Event", "evt-7") }))
+	defer server.Close()
+	x := begin(t, "    within: 1s\n    schedule: 1h\n    cases:\n      it: {answers: [400]}\n    trigger: {url: \""+server.URL+"\", id: {header: X-Event}}\n")
+	defer x.Close()
+	if !x.trigger(t.Context(), x.cases[0], checkTriggered) || x.events[len(x.events)-1].id != "evt-7" {
+		t.Errorf("the id of the event is %q: %s", x.events[len(x.events)-1].id, probetest.Lines(*x.result))
+	}
+}
+
+// TestJudgeCases_inVain: deliveries that may have come in vain take nothing from an event that came, and all from one that must not come.
+func TestJudgeCases_inVain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := begin(t, "    within: 1s\n    schedule: 1h\n    cases:\n      came: {answers: [200]}\n      over: {answers: [400]}\n")
+		x.sender.deliver("came", "1")
+		x.sender.deliver("over", "2")
+		time.Sleep(2 * time.Hour)
+		x.runState.gap = "the prober was restarted"
+		x.judgeCases(x.events, time.Now())
+		const want = `case@came pass(ok): 1 attempt, as expected; the last was answered 200
+case@over inconclusive(control_failed): not known, since deliveries may have come in vain: the prober was restarted`
+		if got := lines(probetest.Lines(*x.result), checkCase); got != want {
+			t.Errorf("got\n%s\nexpected\n%s", got, want)
+		}
+	})
+}
+
+// TestJudgeLead: a key must have been published for as long as receivers keep the key set, and no less.
+func TestJudgeLead(t *testing.T) {
+	now := time.Now()
+	for name, c := range map[string]struct {
+		since, lacked time.Duration // before it signed; 0 is never
+		want          string
+	}{
+		"for long enough":    {time.Hour, 2 * time.Hour, "pass"},
+		"since it was known": {time.Hour, 0, "pass"},
+		"too late":           {30 * time.Minute, time.Hour - 1, "fail"},
+		"perhaps too late":   {30 * time.Minute, time.Hour, "nothing"},
+		"nobody knows":       {time.Hour - 1, 0, "nothing"},
+	} {
+		r := probe.NewResult(probe.ID{})
+		run := &runState{Probe: &Probe{}, r: r}
+		run.Signature.Cache = probe.Duration(time.Hour)
+		key := keyRecord{Key: "k", Since: now.Add(-c.since)}
+		if c.lacked > 0 {
+			key.Lacked = now.Add(-c.lacked)
+		}
+		run.judgeLead(&document{Keys: []keyRecord{key}}, []attempt{{at: now, signer: "k"}})
+		got := "nothing"
+		for _, check := range r.Checks {
+			got = check.Verdict.String()
+		}
+		if got != c.want {
+			t.Errorf("%s: got %s, want %s", name, got, c.want)
+		}
+	}
+}
+
 // TestSpent: whoever would be asked with next to no time left of the run is not asked, and not blamed.
 func TestSpent(t *testing.T) {
 	t.Parallel()

@@ -301,3 +301,11 @@ func TestJudgeProofs_tampered(t *testing.T) {
 		x.end()
 	}
 }
+
+func TestRound1(t *testing.T) {
+	for d, want := range map[time.Duration]string{1234 * time.Millisecond: "1.23s", 9996 * time.Millisecond: "10s", 10400 * time.Millisecond: "10s", 70600 * time.Millisecond: "1m11s"} {
+		if got := round1(d).String(); got != want {
+			t.Errorf("%d: got %s, want %s", d, got, want)
+		}
+	}
+}
