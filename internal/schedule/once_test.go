@@ -214,3 +214,26 @@ func TestHealthy_concurrentUse(t *testing.T) {
 		t.Errorf("%d results, %v", len(l.results), err)
 	}
 }
+
+// TestHealthy_limits: what lasts exactly as long as it may is healthy.
+func TestHealthy_limits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(&log{}, Options{})
+		for beat, healthy := range map[time.Duration]bool{stuckAfter: true, stuckAfter + 1: false} {
+			s.lastBeat = time.Now().Add(-beat)
+			if err := s.Healthy(); (err == nil) != healthy {
+				t.Errorf("no iteration for %s: %v", beat, err)
+			}
+		}
+		s.lastBeat = time.Now()
+		for took, healthy := range map[time.Duration]bool{10*time.Second + probe.Grace: true, 10*time.Second + probe.Grace + 1: false} {
+			s.runs[probe.Key{Name: "a"}] = &run{began: time.Now().Add(-took), timeout: time.Second}
+			if err := s.Healthy(); (err == nil) != healthy {
+				t.Errorf("a run of %s: %v", took, err)
+			}
+		}
+		if s.max != 256 {
+			t.Errorf("%d runs at the same time by default", s.max)
+		}
+	})
+}

@@ -3,6 +3,7 @@ package schedule
 import (
 	"runtime"
 	"testing"
+	"testing/synctest"
 )
 
 // TestWorkers_keepNothing checks that a goroutine that waits for another run holds nothing of its last one, which has a whole set of
@@ -33,4 +34,23 @@ func TestWorkers_keepNothing(t *testing.T) {
 			break
 		}
 	}
+}
+
+// Some goroutines wait for another run, and no more than are allowed to.
+func TestWorkers_idle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorkers()
+		for range 3 {
+			ended := make(chan bool)
+			for range 3 * maxIdleWorkers {
+				w.do(func() { <-ended })
+			}
+			close(ended)
+			synctest.Wait()
+			if n := w.idle.Load(); n != maxIdleWorkers {
+				t.Errorf("%d goroutines wait, want %d", n, maxIdleWorkers)
+			}
+		}
+		w.end()
+	})
 }

@@ -167,6 +167,23 @@ case@over inconclusive(control_failed): not known, since deliveries may have com
 	})
 }
 
+// A lossy inbox has refused requests for want of the listener's password.
+type lossy struct{ probe.Inbox }
+
+func (lossy) Unauthorized(time.Time) int { return 2 }
+
+// TestJudgeDelivered_refused: whose event does not come is told of requests that were refused before anybody looked at them.
+func TestJudgeDelivered_refused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := begin(t, "    within: 1s\n    schedule: 1h\n    cases:\n      it: {answers: [200]}\n")
+		x.in = lossy{x.in}
+		const want = "delivered fail(lost): expected the event of it within 1s, got nothing; 2 requests to this path did not have the password of --inbound.config.file"
+		if got := lines(x.judged(t), checkDelivered); got != want {
+			t.Errorf("got %s", got)
+		}
+	})
+}
+
 // TestJudgeLead: a key must have been published for as long as receivers keep the key set, and no less.
 func TestJudgeLead(t *testing.T) {
 	now := time.Now()
