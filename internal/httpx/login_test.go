@@ -316,6 +316,9 @@ func TestLogin_settings(t *testing.T) {
 	if err := yaml.Unmarshal([]byte(`[1, 2]`), &j); err == nil {
 		t.Error("an array is taken for an object")
 	}
+	if err := yaml.Unmarshal([]byte(`{a: [{env: Bearer hunter22}]}`), &j); err == nil || !strings.Contains(err.Error(), "never written here") || strings.Contains(err.Error(), "hunter22") {
+		t.Errorf("a secret in the place of its name: %v", err)
+	}
 }
 
 // TestLoginJSON_roundTrip writes an object as it was read: a secret as its source.

@@ -28,7 +28,13 @@ func (j *LoginJSON) UnmarshalYAML(unmarshal func(any) error) error {
 	if j.object == nil {
 		return errors.New("expected an object")
 	}
-	return nil
+	var wrong error
+	walkJSON(j.object, "", func(_ string, v any) {
+		if v == secret.ErrNotNamed {
+			wrong = secret.ErrNotNamed
+		}
+	})
+	return wrong
 }
 
 // MarshalYAML writes the object in the form that UnmarshalYAML reads.
@@ -47,17 +53,20 @@ func (j LoginJSON) Secrets() (all []secret.Secret) {
 	return all
 }
 
-// withSecrets replaces the sources of secrets in a value.
+// withSecrets replaces the sources of secrets in a value; what names no source, by the error that says so.
 func withSecrets(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
-		if file, ok := v["file"].(string); ok && len(v) == 1 {
-			return secret.File(file)
-		}
-		if env, ok := v["env"].(string); ok && len(v) == 1 {
-			return secret.Env(env)
-		}
 		for name, inner := range v {
+			if source, ok := inner.(string); ok && len(v) == 1 && (name == "file" || name == "env") {
+				if !secret.IsName(source, name == "env") {
+					return secret.ErrNotNamed
+				}
+				if name == "env" {
+					return secret.Env(source)
+				}
+				return secret.File(source)
+			}
 			v[name] = withSecrets(inner)
 		}
 	case []any:

@@ -167,13 +167,20 @@ func (s Secret) Check() (warning string, err error) {
 	return "", nil
 }
 
+// ErrNotNamed says that a value stands where the source of a secret is to be named. It does not repeat it.
+var ErrNotNamed = errors.New("a secret is named by its source, {file: PATH} or {env: NAME}, never written here")
+
+// IsName reports whether a file, or a variable, can be called so. What cannot is as a rule the secret itself.
+func IsName(text string, env bool) bool {
+	return text != "" && !strings.Contains(text, "\n") && !(env && strings.ContainsAny(text, " ="))
+}
+
 // UnmarshalYAML accepts exactly {file: PATH} or {env: NAME}. A value in its place is refused and not repeated. (This
 // older form of the method keeps the decoder strict and this package independent of YAML.)
 func (s *Secret) UnmarshalYAML(unmarshal func(any) error) error {
 	var fields map[string]string
-	if unmarshal(&fields) != nil || len(fields) != 1 || (fields["file"] == "" && fields["env"] == "") ||
-		strings.ContainsAny(fields["file"], "\n") || strings.ContainsAny(fields["env"], " =\n") { // the value in place of its name
-		return errors.New("a secret is named by its source, {file: PATH} or {env: NAME}, never written here")
+	if unmarshal(&fields) != nil || len(fields) != 1 || !IsName(fields["file"], false) && !IsName(fields["env"], true) {
+		return ErrNotNamed
 	}
 	*s = Secret{file: fields["file"], env: fields["env"]}
 	return nil
