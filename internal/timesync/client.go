@@ -60,9 +60,9 @@ func (a *Client) Ask(ctx context.Context, server string) (reply Reply, err error
 	switch {
 	case x.kiss() != nil:
 		return Reply{}, x.kiss()
-	case err == nil && len(x.reply) >= headerLength:
+	case err == nil && x.reply != nil:
 		return x.interpret(read)
-	case !x.received.IsZero():
+	case !x.received.IsZero() || x.short:
 		return Reply{}, reject(BadReply, "its reply is not valid (RFC 5905)")
 	case x.unmatched > 0:
 		return Reply{}, reject(Replayed, "its reply is to another request")
@@ -71,16 +71,17 @@ func (a *Client) Ask(ctx context.Context, server string) (reply Reply, err error
 }
 
 // An exchange is one request and its reply. It sits between the library and the socket, where it notes when the packets
-// were sent and received. It ignores replies to other requests: the library would give up at the first, and anyone who
+// were sent and received. It ignores replies to other requests, and what is too short for one: the library would give up at the first, and anyone who
 // sends one could suppress the real reply.
 type exchange struct {
 	net.Conn
 	peer string
 
 	request        []byte
-	reply          []byte // with the origin timestamp of the request, or too short to have one
+	reply          []byte // with the origin timestamp of the request
 	sent, received time.Time
 	unmatched      int
+	short          bool // the last that was ignored is no packet of NTP
 }
 
 // Write sends the request.
@@ -97,7 +98,8 @@ func (x *exchange) Read(p []byte) (int, error) {
 		if err != nil {
 			return n, err
 		}
-		if n >= headerLength && string(p[24:32]) != string(x.request[40:48]) {
+		x.short = n < headerLength
+		if x.short || string(p[24:32]) != string(x.request[40:48]) {
 			x.unmatched++
 			continue
 		}
@@ -113,7 +115,7 @@ func (x *exchange) Read(p []byte) (int, error) {
 // from being queried.
 func (x *exchange) kiss() error {
 	const server = 4
-	if len(x.reply) < headerLength || x.reply[0]&7 != server || x.reply[0]>>3&7 != version || x.reply[1] != 0 {
+	if x.reply == nil || x.reply[0]&7 != server || x.reply[0]>>3&7 != version || x.reply[1] != 0 {
 		return nil
 	}
 	switch string(x.reply[12:16]) {

@@ -99,17 +99,24 @@ func TestAsk_shortPackets(t *testing.T) {
 
 // Anyone who can send packets in a server's name, without seeing the request, cannot suppress its reply.
 func TestAsk_ignoresUnmatchedPackets(t *testing.T) {
+	length := headerLength
 	forged := func(n int) func([]byte) [][]byte {
 		return func(question []byte) [][]byte {
 			var packets [][]byte
 			for range n {
 				b := honest(question, time.Hour)
 				b[31] ^= 0xff
-				packets = append(packets, b)
+				packets = append(packets, b[:length])
 			}
 			return append(packets, honest(question, 0))
 		}
 	}
+	for _, length = range []int{0, 1, 47} {
+		if reply, err := answering(forged(maxUnmatched-1)).Ask(t.Context(), "127.0.0.1:1"); err != nil || !reply.Offset.Meets(Interval{}) {
+			t.Errorf("of %d bytes: got %v, %v; expected the true answer", length, reply, err)
+		}
+	}
+	length = headerLength
 	if reply, err := answering(forged(maxUnmatched-1)).Ask(t.Context(), "127.0.0.1:1"); err != nil || !reply.Offset.Meets(Interval{}) {
 		t.Errorf("got %v, %v; expected the true answer", reply, err)
 	}
