@@ -298,6 +298,28 @@ func TestStateReasons(t *testing.T) {
 	}
 }
 
+// TestNotReady_dependencyUnknown checks that nothing is said of a dependency of which nothing is known, or that there is none of.
+func TestNotReady_dependencyUnknown(t *testing.T) {
+	for status, want := range map[int]string{
+		200: "split@ADDR pass(ok): live and not ready, and its dependency is not the reason: *",
+		404: "split@ADDR inconclusive(control_failed): live and not ready, and whether its dependency is the reason is unknown: *",
+		429: "split@ADDR inconclusive(control_failed): live and not ready, and whether its dependency is the reason is unknown: *",
+		0:   "",
+	} {
+		h := (&world{live: 200, ready: 503, dependency: status}).probe(t)
+		if status == 0 {
+			h.Dependency.URL = ""
+		}
+		r := probetest.Run(t, Kind(), h)
+		at := "@" + h.Replicas.Static[0]
+		_, why, _ := strings.Cut(want, ": ")
+		lines := []string{"fail", "live" + at + " pass(ok): *", strings.Replace(want, "@ADDR", at, 1),
+			"serving" + at + " fail(not_ready): " + cmp.Or(why, "live and not ready, and whether its dependency is the reason is unknown: *"),
+			"catch_all" + at + " pass(ok): *", "replicas pass(ok): *"}
+		probetest.WantLines(t, r, slices.DeleteFunc(lines, func(line string) bool { return line == "" })...)
+	}
+}
+
 // TestDependency_ownHost checks that the dependency is not asked under the Host of the service.
 func TestDependency_ownHost(t *testing.T) {
 	var host, authorization string

@@ -55,6 +55,8 @@ func (h *Probe) reportState(r *probe.Result, seen *replica, before, after depend
 			r.Inconclusive(check, probe.ControlFailed, "%s%s", sentence, unproven)
 		case e == holds:
 			r.Pass(check, "%s", sentence)
+		case e == unknown && now.Serving == violated:
+			r.Inconclusive(check, probe.ControlFailed, "%s", sentence)
 		case e == unknown:
 			r.Inconclusive(check, now.Reason, "%s", sentence)
 		case settling > 0:

@@ -231,7 +231,11 @@ func evaluateLive(live, ready answer, dep dependency) state {
 	case ready.response == respUnavailable && dep.down():
 		return stateDegraded
 	case ready.response == respUnavailable:
-		return stateNotReady
+		s := stateNotReady
+		if dep == depUnknown {
+			s.Split, s.Summary = unknown, "live and not ready, and whether its dependency is the reason is unknown: it is starting, draining or missing something"
+		}
+		return s
 	case ready.response != respOK:
 		return stateReadyError
 	case dep.down():
