@@ -3,6 +3,7 @@ package isolation
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -18,6 +19,7 @@ import (
 	"unicode/utf16"
 
 	"prober/internal/canary"
+	"prober/internal/httpx"
 	"prober/internal/probe"
 	"prober/internal/testenv"
 	"prober/probes/internal/probetest"
@@ -226,6 +228,10 @@ func TestBreaches(t *testing.T) {
 		"the status distinguishes another's id": {interceptIf(foreignOperation("read"), respondStatus(403)), "oracle@notes/read fail(existence_oracle)"},
 		"a header does": {interceptIf(foreignOperation("read"), func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("X-Cache-Tag", "note")
+			reply(w, 404, `{"error":"not_found"}`)
+		}), "oracle@notes/read fail(existence_oracle)"},
+		"that a cookie is set does": {interceptIf(foreignOperation("read"), func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Set-Cookie", "visit="+rand.Text())
 			reply(w, 404, `{"error":"not_found"}`)
 		}), "oracle@notes/read fail(existence_oracle)"},
 		"the length of the body does": {interceptIf(foreignOperation("read"), func(w http.ResponseWriter, _ *http.Request) {
@@ -469,6 +475,17 @@ func TestInterleave_crossTalk(t *testing.T) {
 
 func notesOfOthers(api *notesAPI, org string) []note {
 	return slices.DeleteFunc(api.list(), func(m note) bool { return m.org == org })
+}
+
+// TestOracle_statusText: some servers say in words what their status does not.
+func TestOracle_statusText(t *testing.T) {
+	denial := func(text string) *httpx.Answer { return &httpx.Answer{StatusText: text} }
+	for want, foreign := range map[string]string{"": "404 no note-2", "the words of the status": "404 Hidden"} {
+		d := denialSamples{ids: []string{"note-1", "note-2"}, foreign: []*httpx.Answer{denial(foreign)}, nonexistent: []*httpx.Answer{denial("404 no note-1"), denial("404 no note-1")}}
+		if got := d.distinguisher(); got != want {
+			t.Errorf("%s: got %q, want %q", foreign, got, want)
+		}
+	}
 }
 
 // TestOracle_noise: a difference between two responses of the same kind is not an oracle.

@@ -192,16 +192,22 @@ func (d denialSamples) distinguisher() string {
 	if d.differsBy(status) {
 		return fmt.Sprintf("got %d, and %d for a nonexistent one", d.foreign[0].Status, d.nonexistent[0].Status)
 	}
+	if d.differsBy(func(answer *httpx.Answer) string { return maskIDs(answer.StatusText, d.ids) }) {
+		return "the words of the status"
+	}
 	for _, fields := range []func(*httpx.Answer) http.Header{
 		func(answer *httpx.Answer) http.Header { return answer.Header },
 		interimFields,
 		func(answer *httpx.Answer) http.Header { return answer.Trailer },
 	} {
 		for _, name := range fieldNames(fields, append(d.foreign, d.nonexistent...)) {
-			if slices.Contains([]string{"Date", "Expires", "Content-Length", "Set-Cookie"}, name) {
-				continue
-			}
-			if d.differsBy(func(answer *httpx.Answer) string { return fieldValue(fields(answer), name, d.ids) }) {
+			vary := slices.Contains([]string{"Date", "Expires", "Content-Length", "Set-Cookie"}, name)
+			if d.differsBy(func(answer *httpx.Answer) string {
+				if vary && len(fields(answer)[name]) > 0 {
+					return "present"
+				}
+				return fieldValue(fields(answer), name, d.ids)
+			}) {
 				return "the header " + publicHeader(name)
 			}
 		}

@@ -147,7 +147,7 @@ func requestContains(httpReq httpx.Request, text string) bool {
 			return true
 		}
 	}
-	if decoded, err := url.PathUnescape(httpReq.URL); err == nil && strings.Contains(decoded, text) {
+	if decoded, err := url.PathUnescape(httpReq.URL); err == nil && strings.Contains(strings.ToLower(decoded), strings.ToLower(text)) {
 		return true
 	}
 	return strings.Contains(httpReq.URL, url.PathEscape(text)) || strings.Contains(httpReq.URL, url.QueryEscape(text)) ||

@@ -23,7 +23,8 @@ func (p *Probe) traversals(tmpl *Template, intruder, owner vars) []mutation {
 	}
 	id := w.to[w.id]
 	all = append(all, w.spelled("//", w.from, w.id, "/"+id), w.spelled(".%2F", w.from, w.id, ".%2F"+id),
-		w.spelled(";", w.from, w.id, id+";a=b"), w.spelled("an encoded letter", w.from, w.id, encodeFirst(id)))
+		w.spelled(";", w.from, w.id, id+";a=b"), w.spelled("an encoded letter", w.from, w.id, encodeFirst(id)),
+		w.spelled("the id in another letter case", w.from, w.id, otherCase(id)))
 	if w.first != w.id {
 		all = append(all, w.spelled("// before the org", w.to, w.first, "/"+w.to[w.first]),
 			w.spelled("an encoded letter in the org", w.to, w.first, encodeFirst(w.to[w.first])))
@@ -93,6 +94,14 @@ func (w *way) spelled(name string, path []string, at int, segment string) mutati
 	changed := append([]string(nil), path...)
 	changed[at] = segment
 	return mutation{name: "a path with " + name, path: strings.Join(changed, "/")}
+}
+
+// otherCase writes a segment in capital letters, or in small ones if it has only capitals.
+func otherCase(segment string) string {
+	if upper := strings.ToUpper(segment); upper != segment {
+		return upper
+	}
+	return strings.ToLower(segment)
 }
 
 // encodeFirst encodes the first character of a segment, which needs no encoding.

@@ -29,6 +29,7 @@ func TestTraversal(t *testing.T) {
 		"dots": `/\.\./`, "encoded slashes": `(?i)\.\.%2f`, "slashes encoded twice": `(?i)\.\.%252f`, "backslashes": `(?i)\.\.%5c`,
 		"encoded dots": `(?i)/%2e%2e/`, "parameters": `/\.\.;/`, "nothing": `^never$`,
 		"double slashes": `[^:]//`, "a dot and an encoded slash": `/\.%2F`, "a parameter of the id": `;a=b`, "an encoded letter": `/%[46][EF]ote-`,
+		"another letter case":          `/NOTE-`,
 		"an encoded letter in the org": `/orgs/%[4-7][0-9A-F]`, "in place of the id": `/notes/\.\.%2F`,
 	} {
 		for _, style := range []string{"path", "token"} {
@@ -43,7 +44,7 @@ func TestTraversal(t *testing.T) {
 						raw := q.URL.EscapedPath()
 						at := strings.Split(cleaned(raw), "/")
 						api.mu.Lock()
-						i := api.index(at[len(at)-1])
+						i := api.index(strings.ToLower(at[len(at)-1]))
 						api.mu.Unlock()
 						method := map[string]string{"read": "GET", "update": "PUT", "delete": "DELETE"}[op]
 						if q.org == "" || i < 0 || q.Method != method || !leads.MatchString(raw) {
