@@ -82,7 +82,7 @@ func TestReal_mail(t *testing.T) {
 		}
 		add(name+"-tls", name, `type: tls, refused_versions: ["1.0", "1.1"], certificate: {fail: 14d}, starttls: `+name+", "+trust, refused)
 	}
-	add("no-starttls", "ssh", "type: tls, starttls: smtp, "+trust, "waiting for the greeting, after 1 line that does not match")
+	add("no-starttls", "ssh", "type: tls, starttls: smtp, "+trust, "got 1 line that does not (the greeting)")
 	add("old", "old", `type: tls, refused_versions: ["1.0", "1.1"], `+trust, "expected TLS 1.0 and 1.1 to be refused, got a handshake")
 	add("new", "new", `type: tls, version: "1.3", refused_versions: ["1.0", "1.1", "1.2"], `+trust, "expected TLS 1.2 to be refused, got a handshake")
 	add("ending", "new", "type: tls, certificate: {fail: 100d}, "+trust, "expected a certificate valid for another 100d")

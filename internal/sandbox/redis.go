@@ -74,6 +74,9 @@ func redisKeys() []string {
 // maxWritten bounds what a client may have written.
 const maxWritten = 1000
 
+// firstOffset is how far the primary is at the start: further than a replica ever lacks.
+const firstOffset = 1 << 21
+
 // A redisStore has what was written to the primary, which the replica has too.
 type redisStore struct {
 	mu      sync.Mutex

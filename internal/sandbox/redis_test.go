@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -44,7 +45,13 @@ func (s *Sandbox) describeRedis(ctx context.Context, name string) map[string]str
 		if err != nil {
 			return map[string]string{"answers": "no answer"}
 		}
-		answer := varying.ReplaceAllString(showValue(v), "$1(number)")
+		answer := varying.ReplaceAllStringFunc(showValue(v), func(of string) string {
+			part := varying.FindStringSubmatch(of)
+			if n, err := strconv.Atoi(part[2]); err == nil && n < firstOffset {
+				return part[1] + "(less than at the start)"
+			}
+			return part[1] + "(number)"
+		})
 		if q == "TIME" {
 			answer = "a time"
 		}
@@ -53,9 +60,8 @@ func (s *Sandbox) describeRedis(ctx context.Context, name string) map[string]str
 	return map[string]string{"answers": strings.Join(said, "; ")}
 }
 
-// varying matches how far a server has written, which depends on what was tested before, but for its sign: a replica that lacks
-// a mebibyte is behind the beginning.
-var varying = regexp.MustCompile(`((?:offset[:=]|master |connected )-?)\d+`)
+// varying matches how far a server has written, which depends on what was tested before.
+var varying = regexp.MustCompile(`((?:offset[:=]|master |connected ))(\d+)`)
 
 func showValue(v resp.Value) string {
 	if v.Kind != resp.List {

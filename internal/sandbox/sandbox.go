@@ -235,7 +235,7 @@ func (s *Sandbox) addRoutes() error {
 	for _, name := range []string{postgres1, postgres2, pgbouncer} {
 		servePostgres(s.host(name))
 	}
-	store := &redisStore{written: map[string]redisValue{}}
+	store := &redisStore{written: map[string]redisValue{}, offset: firstOffset}
 	for _, name := range []string{redis1, redis2} {
 		serveRedis(s.host(name), store, s.credentials.redis)
 	}

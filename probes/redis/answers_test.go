@@ -85,6 +85,8 @@ func TestReplica_answers(t *testing.T) {
 		"no history":            {[]string{"role:slave", up, offset, "master_replid:"}, "", "replication@2 schema"},
 		"no offset":             {[]string{"role:slave", up}, "", "replication@2 schema"},
 		"an offset of words":    {[]string{"role:slave", up, "slave_repl_offset:all"}, "", "replication@2 schema"},
+		"it no longer says it":  {[]string{"role:slave", up, "slave_repl_offset:0"}, info("replica-1", "role:slave", up), "replication@2 schema"},
+		"another history then":  {[]string{"role:slave", up, "slave_repl_offset:0"}, info("replica-1", "role:slave", up, offset, "master_replid:history-2"), "replication@2 other_primary"},
 		"it is behind, and mum": {[]string{"role:slave", up, "slave_repl_offset:0"}, "-NOPERM this user has no permissions\r\n", "replication@2 credential"},
 	} {
 		t.Run(name, func(t *testing.T) {

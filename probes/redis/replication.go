@@ -80,21 +80,21 @@ func (v *visit) judgeReplica(ctx context.Context, conn *resp.Conn, r *probe.Resu
 		}
 		r.Report(checkReplication, reasonLinkDown, "%s", detail)
 		return
-	case said["master_replid"] == "" || number(said["slave_repl_offset"]) < 0:
-		r.Report(checkReplication, probe.Schema, "the link is up, but the replica does not say how far it is")
-		return
 	}
 	if o := v.await(ctx); !o.Passed() {
 		r.Note(checkReplication, o)
 		return
 	}
-	if now.said["master_replid"] != v.replID {
-		r.Report(checkReplication, reasonOtherData, "expected the replica to follow the primary that was asked, but it has the history of another one")
-		return
-	}
 	for {
-		behind, late := v.wrote-number(now.said["slave_repl_offset"]), now.asked.Sub(v.read)
+		history, offset := now.said["master_replid"], number(now.said["slave_repl_offset"])
+		behind, late := v.wrote-offset, now.asked.Sub(v.read)
 		switch {
+		case history == "" || offset < 0:
+			r.Report(checkReplication, probe.Schema, "the link is up, but the replica does not say how far it is")
+			return
+		case history != v.replID:
+			r.Report(checkReplication, reasonOtherData, "expected the replica to follow the primary that was asked, but it has the history of another one")
+			return
 		case behind <= 0:
 			late = time.Since(v.read)
 			r.Measure(lagGauge, late.Seconds(), r.Target())
