@@ -3,6 +3,7 @@ package isolation
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -246,6 +247,7 @@ func TestFrozen(t *testing.T) {
 			api.intercept = func(w http.ResponseWriter, q *apiRequest, next http.HandlerFunc) {
 				if api.requests.Load() > after && q.op != "delete" {
 					hung.Add(1)
+					_, _ = io.Copy(io.Discard, q.Body) // before its end the server does not notice that the client is gone
 					<-q.Context().Done()
 					return
 				}
