@@ -168,6 +168,11 @@ proxymap unix - - n - - proxymap
 		t.Fatal(err)
 	}
 	testenv.Start(t, postfix, "-c", etc, "start-fg")
+	t.Cleanup(func() { // its master is in a process group of its own
+		if out, err := exec.Command(postfix, "-c", etc, "stop").CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+	})
 }
 
 func startDovecot(t *testing.T, dir string, ports map[string]int) {
