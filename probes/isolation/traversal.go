@@ -23,8 +23,10 @@ func (p *Probe) traversals(tmpl *Template, intruder, owner vars) []mutation {
 	}
 	id := w.to[w.id]
 	all = append(all, w.spelled("//", w.from, w.id, "/"+id), w.spelled(".%2F", w.from, w.id, ".%2F"+id),
-		w.spelled(";", w.from, w.id, id+";a=b"), w.spelled("an encoded letter", w.from, w.id, encodeFirst(id)),
-		w.spelled("the id in another letter case", w.from, w.id, otherCase(id)))
+		w.spelled(";", w.from, w.id, id+";a=b"), w.spelled("an encoded letter", w.from, w.id, encodeFirst(id)))
+	if other := otherCase(id); other != id { // a number has none
+		all = append(all, w.spelled("the id in another letter case", w.from, w.id, other))
+	}
 	if w.first != w.id {
 		all = append(all, w.spelled("// before the org", w.to, w.first, "/"+w.to[w.first]),
 			w.spelled("an encoded letter in the org", w.to, w.first, encodeFirst(w.to[w.first])))

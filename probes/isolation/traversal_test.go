@@ -69,3 +69,18 @@ func TestTraversal(t *testing.T) {
 		}
 	}
 }
+
+// TestTraversals_letterCase: an id without letters is not asked for once more as it is.
+func TestTraversals_letterCase(t *testing.T) {
+	for id, want := range map[string]string{"note-7": "/notes/NOTE-7", "NOTE-7": "/notes/note-7", "4711": ""} {
+		got := ""
+		for _, m := range (&Probe{}).traversals(&Template{Request: Request{URL: "/notes/{id}"}}, vars{id: "mine"}, vars{id: id}) {
+			if m.name == "a path with the id in another letter case" {
+				got = m.path
+			}
+		}
+		if got != want {
+			t.Errorf("%s: got %q, want %q", id, got, want)
+		}
+	}
+}

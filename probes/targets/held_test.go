@@ -80,7 +80,7 @@ func TestWithin_none(t *testing.T) {
 	t.Parallel()
 	p := over(probetest.Serve(t, map[string]http.HandlerFunc{"/": probetest.Respond(200, "application/json", `[{"targets":["a.evil.example:80"]}]`)}) + "/")
 	p.Within = []string{"shop.example"}
-	r := wantList(t, p, "", "fail", "list pass(ok): 1 target", "within inconclusive(target_refused): 1 of 1 target are no hosts of within, and are not probed", "want fail(too_few_targets): expected 1 target, got 0")
+	r := wantList(t, p, "", "fail", "list pass(ok): 1 target", "within inconclusive(target_refused): 1 target is outside of within, and not probed (1 in all)", "want fail(too_few_targets): expected 1 target, got 0")
 	if r.Targets != nil {
 		t.Errorf("listed %v", r.Targets)
 	}

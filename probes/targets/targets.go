@@ -193,7 +193,7 @@ func (p *Probe) Ask(ctx context.Context, r *probe.Result) {
 		r.Pass("list", "%s", text.Count(len(f.list), "target"))
 	}
 	if outside > 0 {
-		r.Inconclusive("within", probe.TargetRefused, "%d of %s are no hosts of within, and are not probed", outside, text.Count(len(f.list), "target"))
+		r.Inconclusive("within", probe.TargetRefused, "%s outside of within, and not probed (%d in all)", text.Plural(outside, "target is", "targets are"), len(f.list))
 	} else if len(p.Within) > 0 {
 		r.Pass("within", "all targets are hosts of within")
 	}

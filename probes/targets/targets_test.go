@@ -155,7 +155,7 @@ func TestWithin(t *testing.T) {
 	p := over(probetest.Serve(t, map[string]http.HandlerFunc{"/": probetest.Respond(200, "application/json", list)}) + "/")
 	p.Within = []string{"shop.example", "10.0.0.0/8", "fd00::/8"}
 	wantList(t, p, "10.1.0.1:80 [fd00::1]:80 b.shop.example:80 https://x.SHOP.example./y shop.example u@shop.example", "inconclusive",
-		"list pass(ok): 9 targets", "within inconclusive(target_refused): 3 of 9 targets are no hosts of within, and are not probed", "want pass(ok): expected 1 target, got 6")
+		"list pass(ok): 9 targets", "within inconclusive(target_refused): 3 targets are outside of within, and not probed (9 in all)", "want pass(ok): expected 1 target, got 6")
 	p = over(p.HTTP.URL)
 	p.Within = []string{"example", "10.0.0.0/7", "fd00::/8"}
 	wantList(t, p, "10.1.0.1:80 11.0.0.1:80 [fd00::1]:80 b.shop.example:80 evilshop.example https://evil.example/ https://x.SHOP.example./y shop.example u@shop.example", "pass",
